@@ -1,0 +1,20 @@
+/** @jest-config-loader esbuild-register */
+import type { Config } from 'jest';
+
+const config: Config = {
+  roots: ['<rootDir>/lib', '<rootDir>/test', '<rootDir>/example-app'],
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  transform: { '^.+\\.ts$': '@swc/jest' },
+  // The tests and the example app say what users say, and get the sources.
+  moduleNameMapper: {
+    '^passport-powerfolder$': '<rootDir>/lib/index.ts',
+    '^passport-powerfolder/testing$': '<rootDir>/lib/testing/index.ts',
+  },
+  collectCoverageFrom: ['lib/**/*.ts', 'example-app/**/*.ts'],
+  maxWorkers: 2,
+  // Only against tests that hang: none is there to measure time, and the machine may be busy.
+  testTimeout: 30_000,
+};
+
+export default config;

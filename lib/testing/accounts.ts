@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import { exampleFiles, type PowerFolderTree, sizeOf } from './files.ts';
+
+/** Somebody who can log in. */
+export interface PowerFolderAccount {
+  /** Opaque and case-sensitive; may hold `/` and `+`, as old accounts' do. Random when missing. */
+  ID?: string;
+  /** What is typed to log in; need not be an e-mail address. */
+  username: string;
+  password: string;
+  /** Default `''`. */
+  firstname?: string;
+  /** Default `''`. */
+  surname?: string;
+  /** Default none. */
+  emails?: string[];
+  /** Whether this is an administrator, who may register clients and look at others' accounts. Default false. */
+  admin?: boolean;
+  /** Bytes. Default 5 GiB. */
+  spaceAllowed?: number;
+  /** Bytes. Default: what the files come to. */
+  spaceUsed?: number;
+  /** The user's folders; files at the top are reachable by WebDAV, but are no folders. Default none. */
+  files?: PowerFolderTree;
+}
+
+/** An OAuth client. A registered client of PowerFolder is no more than this: no redirect URIs, no scopes, no name. */
+export interface PowerFolderClient {
+  id: string;
+  secret: string;
+}
+
+export type Account = Required<PowerFolderAccount>;
+
+const secret = (): string => randomBytes(9).toString('base64url');
+
+export function exampleUser(): PowerFolderAccount {
+  return {
+    ID: '4xT9/kQ2+Vb7LmZr',
+    username: 'ada',
+    password: secret(),
+    firstname: 'Ada',
+    surname: 'Schäfer-Yıldız',
+    emails: ['ada.schaefer@example.com', 'ada@example.org'],
+    files: exampleFiles(),
+  };
+}
+
+export function exampleAdministrator(): PowerFolderAccount {
+  return {
+    username: 'admin',
+    password: secret(),
+    firstname: 'Grace',
+    surname: 'Køhler',
+    emails: ['admin@example.com'],
+    admin: true,
+  };
+}
+
+export function exampleClient(): PowerFolderClient {
+  return { id: `app-${randomBytes(4).toString('hex')}`, secret: randomBytes(32).toString('base64url') };
+}
+
+/** Who and what is known to the server. */
+export class Directory {
+  readonly accounts: Account[];
+  readonly clients: PowerFolderClient[];
+
+  constructor(accounts: PowerFolderAccount[], clients: PowerFolderClient[]) {
+    this.accounts = accounts.map((account) => ({
+      ID: randomBytes(12).toString('base64'),
+      firstname: '',
+      surname: '',
+      emails: [],
+      admin: false,
+      spaceAllowed: 5 * 1024 ** 3,
+      spaceUsed: sizeOf(account.files ?? {}),
+      files: {},
+      ...account,
+    }));
+    this.clients = clients.map((client) => ({ ...client }));
+  }
+
+  account(username: string): Account | undefined {
+    return this.accounts.find((account) => account.username === username);
+  }
+
+  login(username: string, password: string): Account | undefined {
+    const account = this.account(username);
+    return account?.password === password ? account : undefined;
+  }
+
+  client(id: string): PowerFolderClient | undefined {
+    return this.clients.find((client) => client.id === id);
+  }
+
+  /** Storing an id that is there replaces its secret. */
+  store(client: PowerFolderClient): void {
+    const known = this.client(client.id);
+    if (known) known.secret = client.secret;
+    else this.clients.push(client);
+  }
+}
+
+/** As the server itself names people: first name and surname; else the first e-mail address; else the user name. */
+export function displayName({ firstname, surname, emails, username }: Account): string {
+  return `${firstname} ${surname}`.trim() || emails[0] || username;
+}

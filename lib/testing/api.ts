@@ -1,0 +1,105 @@
+import { type Account, type Directory, displayName } from './accounts.ts';
+import { type Answer, json, Refusal } from './answer.ts';
+import { isFile } from './files.ts';
+import type { Settings } from './options.ts';
+import { form, parameters, type ReceivedRequest, required } from './request.ts';
+import type { TokenRoom } from './tokens.ts';
+
+interface Caller {
+  account: Account;
+  scheme: 'bearer' | 'basic';
+}
+
+const basicChallenge = 'Basic realm="PowerFolder", charset="UTF-8"';
+
+/** What is under `/api/`, and who may ask. */
+export function apiRoom(settings: Settings, directory: Directory, tokens: TokenRoom, url: string) {
+  /** Who calls, by an access token or by name and password. */
+  function caller({ headers }: ReceivedRequest): Caller {
+    const [, scheme = '', credentials = ''] = /^(bearer|basic) +(\S+)$/i.exec(headers.authorization ?? '') ?? [];
+    if (scheme.toLowerCase() === 'bearer') return { account: tokens.bearer(credentials), scheme: 'bearer' };
+    if (!scheme) {
+      const challenges = ['Bearer realm="PowerFolder"', basicChallenge];
+      throw unauthorized('Authorization must be "Bearer <access token>" or Basic.', challenges);
+    }
+    const [, username = '', password = ''] =
+      /^([^:]*):(.*)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? [];
+    const account = directory.login(username, password);
+    if (!account) throw unauthorized('User name or password is wrong.', basicChallenge);
+    return { account, scheme: 'basic' };
+  }
+
+  /** `/api/oauth?action=store`: an administrator registers a client. */
+  function registration(request: ReceivedRequest): Answer {
+    const { account, scheme } = caller(request);
+    if (scheme !== 'basic') throw unauthorized('Clients are registered with HTTP Basic.', basicChallenge);
+    if (!account.admin) throw forbidden(`${account.username} is no administrator.`);
+    const names = ['action', 'client_id', 'client_secret'];
+    const found = parameters(request.query, names, 'the URL');
+    for (const [name, value] of request.body ? form(request, names) : []) {
+      if (found.has(name)) throw new Refusal(400, `Parameter "${name}" is both in the URL and in the form.`);
+      found.set(name, value);
+    }
+    expectAction(found, 'store');
+    const client = { id: required(found, 'client_id'), secret: required(found, 'client_secret') };
+    directory.store(client);
+    return json(200, { client_id: client.id, stored: true });
+  }
+
+  /** `/api/accounts?action=getInfo`: the caller's own account; any other only for administrators. */
+  function accounts(request: ReceivedRequest): Answer {
+    const { account: self, scheme } = caller(request);
+    const { accountsAPI, accountShape, now } = settings;
+    if (accountsAPI === 'basic-only' && scheme === 'bearer') {
+      throw unauthorized('This server takes no access token here (option accountsAPI).', basicChallenge);
+    }
+    if (accountsAPI === 'admin-only' && !self.admin) {
+      throw forbidden('This server tells accounts to administrators only (option accountsAPI).');
+    }
+    const found = parameters(request.query, ['action', 'ID', 'id', 'username'], 'the URL');
+    expectAction(found, 'getInfo');
+    if (found.size > 1 && !self.admin) throw forbidden('Only an administrator may name an account.');
+    const [username, id] = [found.get('username'), found.get('ID') ?? found.get('id')];
+    const account = found.size === 1 ? self : directory.accounts.find((a) => a.username === username || a.ID === id);
+    if (!account) throw new Refusal(404, 'There is no such account.', 'not_found');
+    const info = describe(account, now());
+    if (accountShape === 'account') return json(200, { account: info });
+    return json(200, accountShape === 'resultset' ? { ResultSet: { Result: [info] } } : info);
+  }
+
+  /** `/api/folders?action=getAll`: the caller's folders; 204 when there are none. */
+  function folders(request: ReceivedRequest): Answer {
+    const { account } = caller(request);
+    expectAction(parameters(request.query, ['action'], 'the URL'), 'getAll');
+    const names = foldersOf(account);
+    if (names.length === 0) return { status: 204, headers: {}, body: '' };
+    const resourceURL = (name: string) => `${url}/webdav/${encodeURIComponent(name)}`;
+    const Result = names.map((name) => ({ name, internalName: name, resourceURL: resourceURL(name) }));
+    return json(200, { ResultSet: { Result } });
+  }
+
+  return { caller, registration, accounts, folders };
+}
+
+function unauthorized(why: string, challenge: string | string[]): Refusal {
+  return new Refusal(401, why, 'unauthorized', { 'WWW-Authenticate': challenge });
+}
+
+const forbidden = (why: string) => new Refusal(403, why, 'access_denied');
+
+function expectAction(found: Map<string, string>, action: string): void {
+  if (required(found, 'action') !== action) throw new Refusal(400, `action must be ${action}.`);
+}
+
+const foldersOf = ({ files }: Account) => Object.keys(files).filter((name) => !isFile(files[name] ?? ''));
+
+/** An account under the documented keys, of which only ID and username are certain. */
+function describe(account: Account, now: number): Record<string, unknown> {
+  const { ID, username, firstname, surname, emails, spaceAllowed, spaceUsed } = account;
+  const daysAgo = (days: number) => new Date(now - days * 86_400_000).toISOString();
+  return {
+    ...{ ID, username, firstname, surname, displayName: displayName(account), emails, telephone: '' },
+    ...{ created: daysAgo(400), lastLogin: daysAgo(1), validTill: null, spaceAllowed, spaceUsed },
+    ...{ nFolder: foldersOf(account).length, custom1: '', custom2: '', custom3: '', notes: '', serverID: 'simulated' },
+  };
+}

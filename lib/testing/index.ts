@@ -1,0 +1,185 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Directory, type PowerFolderClient } from './accounts.ts';
+import { type Answer, Refusal, refuseInJSON, refuseInText } from './answer.ts';
+import { apiRoom } from './api.ts';
+import { authorizationRoom } from './authorization.ts';
+import { checkFault, type PowerFolderFault, spoil } from './faults.ts';
+import { type PowerFolderServerOptions, settle } from './options.ts';
+import { refusalPage } from './pages.ts';
+import { type PowerFolderEndpoint, type ReceivedRequest, receive } from './request.ts';
+import { tokenRoom } from './tokens.ts';
+import { webdavRoom } from './webdav.ts';
+
+export type { PowerFolderAccount, PowerFolderClient } from './accounts.ts';
+export type { PowerFolderFault } from './faults.ts';
+export type { PowerFolderFile, PowerFolderTree } from './files.ts';
+export type { PowerFolderServerOptions } from './options.ts';
+export type { PowerFolderEndpoint, ReceivedRequest } from './request.ts';
+
+/** A running simulated server. */
+export interface PowerFolderServer {
+  /** The base URL with the context path and without a trailing slash: what a client calls its server URL. */
+  readonly url: string;
+  /** The first client's id. */
+  readonly clientID: string;
+  /** The first client's secret, as it was at the start. */
+  readonly clientSecret: string;
+  /** The first account's user name. */
+  readonly username: string;
+  /** The first account's password. */
+  readonly password: string;
+  /** The first administrator. */
+  readonly admin: { readonly username: string; readonly password: string };
+  /** The registered clients at this moment. */
+  readonly clients: readonly Readonly<PowerFolderClient>[];
+  /** Every request that came, oldest first; the last 10 000 of them. `requests.length = 0` empties it. */
+  readonly requests: ReceivedRequest[];
+  /** How many connections are open at this moment. */
+  readonly openSockets: number;
+  /** Spoils the next request for an endpoint, once. Further faults for it wait in a queue. */
+  failNext(endpoint: PowerFolderEndpoint, fault: PowerFolderFault): void;
+  /** Lets a token expire now, of either kind; without an argument all access tokens. */
+  expireTokens(token?: string): void;
+  /** Revokes a token, of either kind; without an argument all of them. */
+  revokeTokens(token?: string): void;
+  /** Ends every connection and the server. */
+  close(): Promise<void>;
+}
+
+interface Route {
+  methods: string[];
+  handle: (request: ReceivedRequest) => Answer;
+  refuse: (refusal: Refusal) => Answer;
+}
+
+/**
+ * Starts a simulated PowerFolder server on 127.0.0.1: for tests and development, **never for production**.
+ *
+ * It is strict. What PowerFolder's documentation does not allow, it refuses in words; read them in the answer's body,
+ * and what was sent in `requests`.
+ *
+ * @example
+ * const server = await startPowerFolderServer({ autoApprove: 'ada' });
+ * server.failNext('token', { status: 503 });
+ * // … sign in with server.url, server.clientID and server.clientSecret …
+ * await server.close();
+ */
+export async function startPowerFolderServer(options: PowerFolderServerOptions = {}): Promise<PowerFolderServer> {
+  const settings = settle(options);
+  const { contextPath, hostname, now, port, tls } = settings;
+  const directory = new Directory(settings.accounts, settings.clients);
+  const tokens = tokenRoom(settings, directory);
+  const server = tls ? createSecureServer(tls) : createServer();
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `${tls ? 'https' : 'http'}://${hostname}:${(server.address() as AddressInfo).port}${contextPath}`;
+
+  const pages = authorizationRoom(settings, directory, tokens);
+  const api = apiRoom(settings, directory, tokens, url);
+  const webdav = webdavRoom(contextPath, api.caller, now());
+  const nowhere = ({ path }: ReceivedRequest) => {
+    throw new Refusal(404, `This server has no page "${path}". Its base URL is ${url}`);
+  };
+  const form = ['GET', 'POST'];
+  const routes: Record<PowerFolderEndpoint, Route> = {
+    allow: { methods: settings.allowMethods, handle: pages.allow, refuse: refusalPage },
+    consent: { methods: form, handle: pages.consent, refuse: refusalPage },
+    login: { methods: form, handle: pages.login, refuse: refusalPage },
+    logout: { methods: ['GET'], handle: pages.logout, refuse: refusalPage },
+    home: { methods: ['GET'], handle: pages.home, refuse: refusalPage },
+    token: { methods: ['POST'], handle: tokens.endpoint, refuse: refuseInJSON },
+    refresh: { methods: ['POST'], handle: tokens.endpoint, refuse: refuseInJSON },
+    registration: { methods: form, handle: api.registration, refuse: refuseInJSON },
+    accounts: { methods: ['GET'], handle: api.accounts, refuse: refuseInJSON },
+    folders: { methods: ['GET'], handle: api.folders, refuse: refuseInJSON },
+    webdav: { methods: ['OPTIONS', 'PROPFIND', 'GET', 'HEAD'], handle: webdav, refuse: refuseInText },
+    unknown: { methods: [], handle: nowhere, refuse: refusalPage },
+  };
+  const oldRefresh: Route = { methods: ['GET'], handle: tokens.oldRefresh, refuse: refuseInJSON };
+
+  const requests: ReceivedRequest[] = [];
+  const faults = new Map<PowerFolderEndpoint, PowerFolderFault[]>();
+
+  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { received, tooLong } = await receive(incoming, contextPath, now);
+    requests.push(received);
+    if (requests.length > 10_000) requests.shift();
+    const route = received.path === '/oauth' ? oldRefresh : routes[received.endpoint];
+    const date = new Date(now() + settings.clockSkew).toUTCString();
+    const normal = () => respond(route, received, tooLong);
+    const fault = faults.get(received.endpoint)?.shift();
+    if (fault) await spoil(fault, incoming.socket, normal, date);
+    else await send(normal(), response, date);
+  }
+
+  server.on('request', (incoming, response) => {
+    // Handlers answer their own mistakes: what comes here is a client that went, or an answer that is no HTTP.
+    serve(incoming, response).catch((error) => {
+      if (response.headersSent) incoming.socket.destroy();
+      else response.writeHead(500).end(`The simulated server made a mistake: ${error}\n`);
+    });
+  });
+
+  const [user] = directory.accounts;
+  const [client] = directory.clients;
+  const admin = directory.accounts.find((account) => account.admin);
+  return {
+    url,
+    clientID: client?.id ?? '',
+    clientSecret: client?.secret ?? '',
+    username: user?.username ?? '',
+    password: user?.password ?? '',
+    admin: { username: admin?.username ?? '', password: admin?.password ?? '' },
+    clients: directory.clients,
+    requests,
+    get openSockets() {
+      return sockets.size;
+    },
+    failNext(endpoint, fault) {
+      if (!Object.hasOwn(routes, endpoint)) {
+        throw new TypeError(`There is no endpoint "${endpoint}"; there are ${Object.keys(routes).join(', ')}.`);
+      }
+      checkFault(fault);
+      faults.set(endpoint, [...(faults.get(endpoint) ?? []), fault]);
+    },
+    expireTokens: (token) => tokens.expire(token),
+    revokeTokens: (token) => tokens.revoke(token),
+    async close() {
+      const ended = [...sockets].map((socket) => new Promise((end) => socket.once('close', end).destroy()));
+      await Promise.all([new Promise((end) => server.close(end)), ...ended]);
+    },
+  };
+}
+
+/** Whatever happens, there is an answer. */
+function respond({ methods, handle, refuse }: Route, request: ReceivedRequest, tooLong: boolean): Answer {
+  const Allow = methods.join(', ');
+  try {
+    if (tooLong) throw new Refusal(413, 'The body is longer than 64 KiB.');
+    if (Allow && !methods.includes(request.method)) {
+      const words = `${request.method} is not for ${request.path}, but ${Allow}.`;
+      throw new Refusal(405, words, 'invalid_request', { Allow });
+    }
+    return handle(request);
+  } catch (error) {
+    if (error instanceof Refusal) return refuse(error);
+    return refuse(new Refusal(500, `The simulated server made a mistake: ${error}`, 'server_error'));
+  }
+}
+
+async function send({ status, headers, body }: Answer, response: ServerResponse, date: string): Promise<void> {
+  response.writeHead(status, { Date: date, ...headers });
+  if (typeof body === 'string' || Buffer.isBuffer(body)) response.end(body);
+  else if (response.req.method === 'HEAD') response.end();
+  else await pipeline(Readable.from(body), response);
+}

@@ -1,0 +1,137 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Refusal } from './answer.ts';
+
+/** What a request was for. The same names choose the request that a fault spoils. */
+export type PowerFolderEndpoint =
+  /** The authorization request, `GET|POST /oauth/allow`. */
+  | 'allow'
+  /** The token request with `grant_type=authorization_code`, and any token request that says no known grant. */
+  | 'token'
+  /** The token request with `grant_type=refresh_token`, and the old `GET /oauth?grant_type=refresh_token`. */
+  | 'refresh'
+  /** `/api/accounts`. */
+  | 'accounts'
+  /** `/api/folders`. */
+  | 'folders'
+  /** `/api/oauth`, where an administrator stores a client. */
+  | 'registration'
+  /** Everything at and below `/webdav`. */
+  | 'webdav'
+  /** The web pages: home, login, logout, the Allow/Decline page after a login and its decision, and everything else. */
+  | 'home'
+  | 'login'
+  | 'logout'
+  | 'consent'
+  | 'unknown';
+
+/** One request, as it came over the wire. */
+export interface ReceivedRequest {
+  method: string;
+  /** The request target, untouched: percent-escapes and all. */
+  url: string;
+  /** The part of `url` below the context path and before any `?`, untouched; the whole of it outside the context path. */
+  path: string;
+  /** The part of `url` after the first `?`, untouched; `''` without one. */
+  query: string;
+  endpoint: PowerFolderEndpoint;
+  headers: IncomingHttpHeaders;
+  /** The body as text; `''` without one, and what was kept of it (64 KiB) when it was too long. */
+  body: string;
+  /** The body parsed, when it said `Content-Type: application/json` and was JSON. */
+  json?: unknown;
+  /** When it had arrived, by the server's clock: epoch milliseconds. */
+  at: number;
+}
+
+const longestBody = 65_536;
+
+/** Reads a request to its end: an answer that overtakes a body would be lost on a client that is still sending. */
+export async function receive(
+  incoming: IncomingMessage,
+  contextPath: string,
+  now: () => number,
+): Promise<{ received: ReceivedRequest; tooLong: boolean }> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    if (length < longestBody) chunks.push(chunk.subarray(0, longestBody - length));
+    length += chunk.length;
+  }
+  const { method = '', url = '', headers } = incoming;
+  const body = Buffer.concat(chunks).toString();
+  const json = /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '') ? parse(body) : undefined;
+  const [whole = '', ...query] = url.split('?');
+  const inside = whole === contextPath || whole.startsWith(`${contextPath}/`);
+  const path = inside ? whole.slice(contextPath.length) || '/' : whole;
+  const endpoint = inside ? endpointOf(path, json) : 'unknown';
+  const received = { method, url, path, query: query.join('?'), endpoint, headers, body, at: now() };
+  return { received: json === undefined ? received : { ...received, json }, tooLong: length > longestBody };
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+const endpoints: Record<string, PowerFolderEndpoint> = {
+  '/': 'home',
+  '/login': 'login',
+  '/logout': 'logout',
+  '/oauth': 'refresh',
+  '/oauth/allow': 'allow',
+  '/oauth/consent': 'consent',
+  '/oauth/token': 'token',
+  '/api/oauth': 'registration',
+  '/api/accounts': 'accounts',
+  '/api/folders': 'folders',
+};
+
+function endpointOf(path: string, json: unknown): PowerFolderEndpoint {
+  const endpoint = endpoints[path] ?? (/^\/webdav(\/|$)/.test(path) ? 'webdav' : 'unknown');
+  const { grant_type } = Object(json);
+  return endpoint === 'token' && grant_type === 'refresh_token' ? 'refresh' : endpoint;
+}
+
+/** Percent-escapes decoded, or a refusal in words. */
+export function decode(escaped: string): string {
+  try {
+    return decodeURIComponent(escaped);
+  } catch {
+    throw new Refusal(400, `Malformed percent-escape in "${escaped}".`);
+  }
+}
+
+/**
+ * The parameters of a query or of a form, each exactly once and none but the known.
+ * `place` says in the refusal where they were found.
+ */
+export function parameters(encoded: string, known: string[], place: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const pair of encoded.split('&').filter(Boolean)) {
+    const [name = '', ...value] = pair.split('=').map((part) => decode(part.replaceAll('+', ' ')));
+    if (!known.includes(name)) {
+      throw new Refusal(400, `Unknown parameter "${name}" in ${place}; known: ${known.join(', ') || 'none'}.`);
+    }
+    if (found.has(name)) throw new Refusal(400, `Parameter "${name}" is there more than once in ${place}.`);
+    found.set(name, value.join('='));
+  }
+  return found;
+}
+
+/** A parameter that must be there. */
+export function required(found: Map<string, string>, name: string): string {
+  const value = found.get(name);
+  if (!value) throw new Refusal(400, `"${name}" is missing or empty.`);
+  return value;
+}
+
+/** The fields of a form that a browser posted. */
+export function form(request: ReceivedRequest, known: string[]): Map<string, string> {
+  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+    throw new Refusal(415, 'The body must be application/x-www-form-urlencoded.');
+  }
+  return parameters(request.body, known, 'the form');
+}
