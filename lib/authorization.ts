@@ -1,0 +1,193 @@
+/**
+ * The authorization request and response (RFC 6749 sections 4.1.1 and 4.1.2). PowerFolder deviates twice: its
+ * documentation asks for the request by POST, and it returns the response as a path segment, `/oauth/code=X&state=Y`.
+ * See docs/powerfolder-oauth2.md.
+ */
+import { hash } from 'node:crypto';
+
+/** The authorization endpoint's URL with the request in its query, in the order given; undefined is left out. */
+export function authorizationRequestURL(endpoint: string, params: Record<string, unknown>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    if (value !== undefined) query.append(name, String(value));
+  }
+  return `${endpoint}${endpoint.includes('?') ? '&' : '?'}${query}`;
+}
+
+const style =
+  ':root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}body{display:grid;min-height:100vh;margin:0;place-content:center;text-align:center}p{margin:1rem}button{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:.5rem;background:#1d5fae;color:#fff;cursor:pointer}button:focus-visible{outline:3px solid;outline-offset:2px}';
+const script = 'document.forms[0].submit()';
+
+/**
+ * A page that sends the authorization request by POST: by itself, or without JavaScript by its button. Its headers
+ * replace what the application set, such as helmet's, under which the form would go nowhere.
+ *
+ * @param url The authorization request's URL.
+ * @param callbackURL Where the server's answer leads, perhaps at once.
+ */
+export function authorizationRequestPage(
+  url: string,
+  callbackURL: string,
+): { html: string; headers: Record<string, string> } {
+  // The page ends with the script. express-session holds an answer's last byte back until the session is saved, so the
+  // form is not sent before the state is stored.
+  const html = `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Continue to PowerFolder</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<h1>Continue to PowerFolder</h1>
+<p>You sign in at your PowerFolder server and come back here.</p>
+<form method="post" action="${escapeHTML(url)}"><button>Continue to PowerFolder</button></form>
+</main>
+<script>${script}</script>`;
+  // Browsers hold redirects of a form's answer to form-action as well: to the callback, and, where the server leaves
+  // the log-in to a university's identity provider, to any https address.
+  const formAction = ['https:', new URL(url).origin, new URL(callbackURL).origin];
+  return {
+    html,
+    headers: {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Length': String(Buffer.byteLength(html)),
+      'Cache-Control': 'no-store',
+      'Content-Security-Policy': [
+        "default-src 'none'",
+        `style-src '${cspHash(style)}'`,
+        `script-src '${cspHash(script)}'`,
+        `form-action ${[...new Set(formAction)].join(' ')}`,
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+      ].join('; '),
+      'Referrer-Policy': 'no-referrer',
+      'X-Content-Type-Options': 'nosniff',
+    },
+  };
+}
+
+function cspHash(text: string): string {
+  return `sha256-${hash('sha256', text, 'base64')}`;
+}
+
+function escapeHTML(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** An authorization response as it came: nothing of it is to be trusted. */
+export type AuthorizationResponse =
+  | { kind: 'code'; code: string; state: string | undefined }
+  | {
+      kind: 'error';
+      error: string;
+      description: string | undefined;
+      uri: string | undefined;
+      state: string | undefined;
+    }
+  /** Not one that the server sends: malformed, ambiguous, or too long. */
+  | { kind: 'invalid' }
+  /** Neither a code nor an error. */
+  | { kind: 'none' };
+
+const longestURL = 4096;
+const responseParameters = ['code', 'state', 'error', 'error_description', 'error_uri'] as const;
+type ResponseParameter = (typeof responseParameters)[number];
+
+/** Where a path turns into parameters: at the first segment that begins like one. */
+const pathForm = /\/(?=(?:code|state|error)=)/i;
+
+/**
+ * Reads the response from a request's raw URL: from the path, from the query, or from both where they do not repeat
+ * each other. Each value is decoded once. Express's `req.query` and `req.params` are not used: they merge duplicates,
+ * take `+` for a space, and answer a malformed escape themselves.
+ *
+ * @param rawURL `req.originalUrl`.
+ */
+export function readAuthorizationResponse(rawURL: string): AuthorizationResponse {
+  const queryStart = rawURL.indexOf('?');
+  const path = queryStart < 0 ? rawURL : rawURL.slice(0, queryStart);
+  const query = queryStart < 0 ? '' : rawURL.slice(queryStart + 1);
+  const pathStart = pathForm.exec(path)?.index;
+
+  const pairs = [
+    ...(pathStart === undefined ? [] : path.slice(pathStart + 1).split('&')),
+    ...(query === '' ? [] : query.split('&')),
+  ];
+  const found = new Map<ResponseParameter, string>();
+  let ambiguous = false;
+  for (const pair of pairs) {
+    // A redirect URI that brought a response of its own: the server's stands behind it.
+    if (pathForm.test(pair)) ambiguous = true;
+    const equals = pair.indexOf('=');
+    const written = decoded(equals < 0 ? pair : pair.slice(0, equals));
+    const parameter = responseParameters.find((name) => name === written);
+    if (!parameter) continue;
+    if (found.has(parameter)) ambiguous = true;
+    found.set(parameter, equals < 0 ? '' : pair.slice(equals + 1));
+  }
+  if (pathStart === undefined && !found.has('code') && !found.has('error')) return { kind: 'none' };
+  if (ambiguous || rawURL.length > longestURL) return { kind: 'invalid' };
+
+  const values: Partial<Record<ResponseParameter, string>> = {};
+  for (const [parameter, raw] of found) {
+    // Only prose has spaces. A plus in a code is taken for itself: a server that means a space writes %20.
+    const value = decoded(parameter === 'error_description' ? raw.replaceAll('+', ' ') : raw);
+    if (value === undefined || hasControlCharacter(value)) return { kind: 'invalid' };
+    values[parameter] = value;
+  }
+  const { code, error, state } = values;
+  if (code && error === undefined) return { kind: 'code', code, state };
+  if (error && code === undefined) {
+    return { kind: 'error', error, description: values.error_description, uri: values.error_uri, state };
+  }
+  return code === undefined && error === undefined ? { kind: 'none' } : { kind: 'invalid' };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasControlCharacter(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
+/** The routes made by {@link callbackRoute}, by which a strategy knows a callback also behind a proxy that cuts paths. */
+const callbackRoutes = new WeakSet<object>();
+
+/**
+ * The route of the callback, for `app.get` in Express 4 and 5: matches `/oauth`, `/oauth/`, and `/oauth/code=…&state=…`,
+ * as PowerFolder appends the response to the path. It has no captures, so Express decodes nothing.
+ *
+ * @param path The path of `callbackURL` as the application sees it. Default `/oauth`.
+ * @throws {TypeError} if the path does not begin with a slash, is `/` alone, or has a query.
+ * @see RFC 6749 section 4.1.2; docs/powerfolder-oauth2.md, "Authorization response"
+ */
+export function callbackRoute(path = '/oauth'): RegExp {
+  if (typeof path !== 'string' || !/^\/[^?#]*[^?#/]\/*$/.test(path)) {
+    throw new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')");
+  }
+  const literal = path.replace(/\/+$/, '').replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const route = new RegExp(`^${literal}(?:[/?]|$)`, 'i');
+  callbackRoutes.add(route);
+  return route;
+}
+
+/** Whether a request came to the callback: through {@link callbackRoute}, or at or under the callback URL's path. */
+export function isCallback(req: { originalUrl: string; route?: { path?: unknown } }, callbackPath: string): boolean {
+  const routePath = req.route?.path;
+  if (typeof routePath === 'object' && routePath !== null && callbackRoutes.has(routePath)) return true;
+  // As Express finds its routes: behind the host of an absolute request target, before a fragment, in any case.
+  const [path = ''] = req.originalUrl
+    .replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
+    .toLowerCase()
+    .split(/[?#]/, 1);
+  const callback = callbackPath.replace(/\/+$/, '').toLowerCase();
+  return path === callback || path.startsWith(`${callback}/`);
+}

@@ -1,0 +1,148 @@
+/**
+ * What can go wrong. Four kinds of mistakes have four answers:
+ * - the programmer's: a `TypeError` at construction, with the fix in the sentence;
+ * - the visitor's (declined, stale, forged): a {@link PowerFolderFailure}, handed to Passport's `fail`;
+ * - the server's refusal in OAuth words: passport-oauth2's `AuthorizationError` and `TokenError`;
+ * - the server broken, away or misconfigured: a {@link PowerFolderError}.
+ */
+
+/** The codes of {@link PowerFolderError}; the README says what to do about each. */
+export type PowerFolderErrorCode =
+  | 'unreachable'
+  | 'tls'
+  | 'timeout'
+  | 'connection_lost'
+  | 'not_http'
+  | 'redirected'
+  | 'too_large'
+  | 'not_json'
+  | 'invalid_response'
+  | 'refused'
+  | 'profile_refused'
+  | 'profile_without_id'
+  | 'sign_in_again'
+  | 'login_refused'
+  | 'not_administrator'
+  | 'not_powerfolder'
+  | 'session_required';
+
+/**
+ * The PowerFolder server could not be used as expected: away, slow, misconfigured, or answering nonsense.
+ * Neither its message nor its causes hold a secret, a code or a token.
+ */
+export class PowerFolderError extends Error {
+  /** What happened, for programs. */
+  readonly code: PowerFolderErrorCode;
+  /** HTTP status of the server's answer, when there was one. */
+  declare readonly status?: number;
+
+  constructor(code: PowerFolderErrorCode, message: string, details: { status?: number; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    if (details.status !== undefined) this.status = details.status;
+  }
+
+  static {
+    // On the prototype, as the built-in errors have it: a name of its own would be printed as a property.
+    Object.defineProperty(PowerFolderError.prototype, 'name', { value: 'PowerFolderError', configurable: true });
+  }
+}
+
+/** Why a sign-in did not succeed although nothing is broken: Passport's `info`, and `challenge` of a failure. */
+export interface PowerFolderFailure {
+  code: PowerFolderFailureCode;
+  /** A sentence for the visitor; it holds nothing that came with the request. */
+  message: string;
+  /** The application's state, where the pending sign-in was found that had one: `access_denied`, `invalid_grant`, `verify_refused`. */
+  state?: unknown;
+}
+
+const failures = {
+  access_denied: [403, 'You chose not to allow access to your PowerFolder account.'],
+  invalid_grant: [401, 'The confirmation from PowerFolder has expired or was used already. Please sign in again.'],
+  invalid_callback: [400, 'This is not a valid answer from PowerFolder. Please start the sign-in again.'],
+  session_missing: [403, 'Your browser sent no session with the answer from PowerFolder. Please sign in again.'],
+  state_missing: [403, 'The answer from PowerFolder does not say which sign-in it belongs to. Please sign in again.'],
+  state_unknown: [403, 'This sign-in was not started in this browser, or is over already. Please sign in again.'],
+  state_expired: [403, 'The sign-in took too long. Please sign in again.'],
+  state_used: [403, 'This sign-in was completed already. Please sign in again if you are not signed in.'],
+  state_mismatch: [403, 'This sign-in was started for another server. Please sign in again.'],
+  verify_refused: [401, 'This PowerFolder account may not sign in here.'],
+} as const satisfies Record<string, readonly [status: number, message: string]>;
+
+/** The codes of {@link PowerFolderFailure}; the README says what to do about each. */
+export type PowerFolderFailureCode = keyof typeof failures;
+
+/** The `info` of a failure. */
+export function failure(code: PowerFolderFailureCode): PowerFolderFailure {
+  return { code, message: failures[code][1] };
+}
+
+/** The HTTP status that goes with a failure. */
+export function failureStatus(code: PowerFolderFailureCode): number {
+  return failures[code][0];
+}
+
+const longestText = 200;
+
+/**
+ * Text of the server's, made fit for messages and logs: without the given secrets, in one line of plain characters
+ * (no control or formatting characters, and none of `<>"\`, as RFC 6749 section 5.2 excludes the last two), and short.
+ */
+export function plainText(text: string, secrets: readonly string[] = []): string {
+  const open = withoutSecrets(text, secrets);
+  return open
+    .replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|[<>"\\`]/gu, ' ')
+    .replace(/ {2,}/g, ' ')
+    .trim()
+    .slice(0, longestText)
+    .replace(/\p{Cs}$/u, '');
+}
+
+const longestOpenPart = 7;
+
+/**
+ * A text in which the secrets are replaced by a mark, and so is each part of them of more than 7 characters: as they
+ * are, and as they stand in a URL, in JSON, in base64 and in hexadecimal digits.
+ */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  const width = longestOpenPart + 1;
+  const parts = new Set<string>();
+  let open = text;
+  for (const spelling of secrets.flatMap(spellings)) {
+    if (spelling !== '' && spelling.length < width) open = open.replaceAll(spelling, '[hidden]');
+    for (let at = 0; at + width <= spelling.length; at++) parts.add(spelling.slice(at, at + width));
+  }
+  let result = '';
+  let seen = 0;
+  for (let at = 0; at < open.length; at++) {
+    if (!parts.has(open.slice(at, at + width))) continue;
+    if (at >= seen) result += `${open.slice(seen, at)}[hidden]`;
+    seen = at + width;
+  }
+  return result + open.slice(seen);
+}
+
+function spellings(secret: string): string[] {
+  const inURL = new URLSearchParams({ s: secret }).toString().slice(2);
+  if (secret.length <= longestOpenPart) return [secret, inURL];
+  // In base64 a text has three spellings, by the place where it begins; its ends depend on what is around it.
+  const base64 = ['', ' ', '  '].map((before) =>
+    Buffer.from(before + secret)
+      .toString('base64')
+      .slice(before === '' ? 0 : 4, -4),
+  );
+  return [secret, inURL, JSON.stringify(secret).slice(1, -1), ...base64, Buffer.from(secret).toString('hex')];
+}
+
+/**
+ * Refuses an option in another spelling, such as `clientId`, which would silently be left out.
+ *
+ * @param known The options that there are, as keys.
+ */
+export function refuseMisspelt(options: object, known: Record<string, true>): void {
+  for (const given of Object.keys(options)) {
+    const meant = Object.keys(known).find((name) => name.toLowerCase() === given.toLowerCase());
+    if (meant && meant !== given) throw new TypeError(`There is no option ${given}; did you mean ${meant}?`);
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * One exchange with the PowerFolder server: one deadline over everything, a cap on the body, no redirects, no
+ * decompression, and a typed error for whatever else can happen.
+ */
+import { Agent, type Dispatcher } from 'undici';
+import { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
+
+/** How the server is reached; the same for every request of one strategy. */
+export interface Transport {
+  /** Milliseconds for the whole exchange: connecting, sending, headers and body. */
+  timeout: number;
+  /** Sent with every request; the protocol's own headers win. */
+  headers: Readonly<Record<string, string>>;
+  /** undici's dispatcher, for a private CA or a proxy. */
+  dispatcher?: Dispatcher | undefined;
+  /** Whether plain http is allowed to hosts other than loopback. */
+  allowInsecureHTTP: boolean;
+}
+
+/** Milliseconds that an exchange may take by default. */
+export const defaultTimeout = 10_000;
+
+/** A request; `endpoint` is its name in error messages. */
+export interface HTTPRequest {
+  endpoint: string;
+  method: 'GET' | 'POST';
+  url: string;
+  headers: Record<string, string>;
+  body?: string;
+  /** Whether a 3xx is an error, or an answer to be read. It is followed in neither case. @default 'error' */
+  redirect?: 'error' | 'manual';
+}
+
+/** An answer that arrived whole; of whatever status, but 3xx only where that was asked for. */
+export interface HTTPResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+}
+
+const largestBody = 256 * 1024;
+
+/**
+ * Connections stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake: for less than nginx, which
+ * does not say that it closes them after 75 seconds, and for less than a server that says when. undici does not keep the
+ * process alive for idle connections. There is an agent for each deadline, as a connection that is only being made is
+ * nobody's yet: no request that gives up closes it.
+ */
+const sharedAgents = new Map<number, Agent>();
+function defaultDispatcher(timeout: number): Dispatcher {
+  const agent = sharedAgents.get(timeout) ?? new Agent({ keepAliveTimeout: 70_000, connect: { timeout } });
+  sharedAgents.set(timeout, agent);
+  return agent;
+}
+
+/**
+ * Sends a request and reads the whole answer.
+ *
+ * @throws {PowerFolderError} `unreachable`, `tls`, `timeout`, `connection_lost`, `not_http`, `redirected`, `too_large`,
+ * or `not_json` for a body that is not UTF-8.
+ */
+export async function exchange(message: HTTPRequest, transport: Transport): Promise<HTTPResponse> {
+  try {
+    const { status, headers, bytes } = await send(message, transport);
+    return { status, headers, body: text(bytes, message, status) };
+  } catch (error) {
+    throw error instanceof PowerFolderError ? error : connectionError(error, message);
+  }
+}
+
+/** In undici's events, as its `request` makes a stream of each answer, which takes twice the time. */
+async function send(message: HTTPRequest, transport: Transport) {
+  const { timeout, dispatcher = defaultDispatcher(timeout) } = transport;
+  const { origin, pathname, search } = new URL(message.url);
+  const request: Dispatcher.DispatchOptions = {
+    origin,
+    path: pathname + search,
+    method: message.method,
+    // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
+    headers: { ...transport.headers, 'accept-encoding': 'identity', ...message.headers },
+    body: message.body ?? null,
+    // The deadline is the only clock.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  };
+  let deadline: NodeJS.Timeout | undefined;
+  let status = 0;
+  let headers: HTTPResponse['headers'] = {};
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  await new Promise<void>((resolve, reject) => {
+    let controller: Dispatcher.DispatchController | undefined;
+    let refusal: PowerFolderError | undefined;
+    let attempts = 0;
+    const refuse = (code: PowerFolderErrorCode, what: string, details?: { status: number }) => {
+      refusal = new PowerFolderError(code, `${name(message)} ${what}`, details);
+      reject(refusal);
+      controller?.abort(refusal);
+    };
+    const attempt = () => {
+      attempts++;
+      dispatcher.dispatch(request, {
+        onRequestStart(started) {
+          controller = started;
+          // Connecting took too long. Nothing was sent yet, and nothing shall be.
+          if (refusal) started.abort(refusal);
+        },
+        onResponseStart(_controller, statusCode, fields) {
+          status = statusCode;
+          headers = fields;
+          if (status >= 300 && status < 400 && message.redirect !== 'manual') {
+            refuse(
+              'redirected',
+              `answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
+              { status },
+            );
+          }
+        },
+        onResponseData(_controller, chunk) {
+          chunks.push(chunk);
+          size += chunk.length;
+          if (size > largestBody) refuse('too_large', `sent more than ${largestBody} bytes.`, { status });
+        },
+        onResponseEnd: () => resolve(),
+        onResponseError(_controller, error) {
+          // A connection was reset before anything was sent on it, as a kept one can be. In any other case the server
+          // may have got the code, which is good once.
+          if (!controller && !refusal && attempts === 1 && errorCode(error) === 'ECONNRESET') attempt();
+          else reject(error);
+        },
+      });
+    };
+    deadline = setTimeout(() => refuse('timeout', `did not answer within ${timeout} ms.`), timeout);
+    attempt();
+  }).finally(() => clearTimeout(deadline));
+  return { status, headers, bytes: Buffer.concat(chunks) };
+}
+
+function text(bytes: Uint8Array, message: HTTPRequest, status: number): string {
+  try {
+    // Decoded in one piece, so that a character split between chunks stays whole. An error page may be Latin-1: its
+    // status says enough.
+    return new TextDecoder('utf-8', { fatal: status < 300 }).decode(bytes);
+  } catch {
+    throw new PowerFolderError('not_json', `${name(message)} sent a body that is not UTF-8 (status ${status}).`, {
+      status,
+    });
+  }
+}
+
+/** Where a 3xx leads; undefined when it does not say. Whoever shows it minds that it may repeat what was sent. */
+export function redirectTarget({ status, headers }: HTTPResponse, { url }: HTTPRequest): URL | undefined {
+  const { location } = headers;
+  if (status < 300 || status > 399 || typeof location !== 'string') return undefined;
+  return URL.canParse(location, url) ? new URL(location, url) : undefined;
+}
+
+function connectionError(cause: unknown, message: HTTPRequest): Error {
+  const code = errorCode(cause);
+  if (/^UND_ERR_(INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/.test(code)) {
+    return new TypeError(
+      `undici refused to send the request (${code}): customHeaders has a header that is undici's to set, or dispatcher is closed or of another version than 7`,
+    );
+  }
+  // undici's parser error carries the bytes it could not read, and they may hold a token.
+  if (isObject(cause)) delete cause['data'];
+  // A status that there is none, such as 000, is an assertion of undici's.
+  if (/^HPE_|^HTTPParserError$|^UND_ERR_HEADERS_OVERFLOW$|^ERR_ASSERTION$/.test(code)) {
+    return new PowerFolderError('not_http', `${name(message)} sent something that is not HTTP (${code}).`, { cause });
+  }
+  if (/CERT|SIGNATURE|^ERR_(TLS|SSL)|^UNABLE_TO|^INVALID_|^PATH_LENGTH|^HOSTNAME_|^EPROTO$/.test(code)) {
+    return new PowerFolderError(
+      'tls',
+      `${name(message)} could not be trusted (${code}). For a certificate of your own authority, give its CA to undici: dispatcher: new Agent({ connect: { ca } }).`,
+      { cause },
+    );
+  }
+  if (/^(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/.test(code)) {
+    return new PowerFolderError('unreachable', `${name(message)} could not be reached (${code}).`, { cause });
+  }
+  return new PowerFolderError('connection_lost', `${name(message)} broke off the connection (${code}).`, { cause });
+}
+
+function errorCode(error: unknown): string {
+  // Not instanceof: under jest, errors of node's own are not of the Error that is known here.
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  // undici's parser error has a name only.
+  return [code, name].find((word) => typeof word === 'string') ?? 'no error code';
+}
+
+/** An endpoint in words, without the query, which may hold a refresh token. */
+function name({ endpoint, url }: HTTPRequest): string {
+  return `The ${endpoint} of the PowerFolder server (${url.split('?', 1)[0]})`;
+}
+
+/**
+ * The transport in a user's options, checked.
+ *
+ * @throws {TypeError} with the fix in the sentence.
+ */
+export function checkedTransport({
+  timeout = defaultTimeout,
+  dispatcher,
+  allowInsecureHTTP = false,
+}: { [K in 'timeout' | 'dispatcher' | 'allowInsecureHTTP']?: Transport[K] | undefined }): Transport {
+  if (dispatcher !== undefined && typeof dispatcher?.dispatch !== 'function') {
+    throw new TypeError(
+      "dispatcher must be one of undici's, such as new Agent({ connect: { ca } }); an http.Agent is not",
+    );
+  }
+  if (typeof allowInsecureHTTP !== 'boolean') throw new TypeError('allowInsecureHTTP must be one of false, true');
+  return { timeout: milliseconds('timeout', timeout), headers: {}, dispatcher, allowInsecureHTTP };
+}
+
+/** A duration of the configuration: within what setTimeout can count. */
+export function milliseconds(option: string, value: number): number {
+  if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
+  throw new TypeError(`${option} must be a whole number of milliseconds above 0`);
+}
+
+/**
+ * The JSON object in a body.
+ *
+ * @returns undefined for anything else: HTML, nothing, `null`, an array. The parser's error is not passed on, since its
+ * message quotes the body.
+ */
+export function jsonObject(body: string): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(body);
+    return isObject(json) ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a JSON value is an object, and not `null` or an array. */
+export function isObject(json: unknown): json is Record<string, unknown> {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
+/**
+ * The error for an answer that is not the JSON object that was asked for.
+ *
+ * @param advice What to check, in a sentence.
+ */
+export function unexpectedAnswer(
+  message: HTTPRequest,
+  { status, body }: HTTPResponse,
+  advice: string,
+): PowerFolderError {
+  if (status < 200 || status > 299) {
+    return new PowerFolderError('refused', `${name(message)} refused with status ${status}. ${advice}`, { status });
+  }
+  const kind = body.trim() === '' ? 'nothing' : /^\s*</.test(body) ? 'a page' : 'something else';
+  return new PowerFolderError(
+    'not_json',
+    `${name(message)} sent ${kind} instead of a JSON object (status ${status}). ${advice}`,
+    { status },
+  );
+}
+
+/**
+ * A URL of the configuration, checked (R22): absolute, https (http for loopback only, unless allowed), and without
+ * credentials and fragment.
+ *
+ * @param option The option's name, for the message.
+ * @throws {TypeError} with the fix in the sentence; the URL itself is not quoted, as it may hold a password.
+ */
+export function checkedURL(value: unknown, option: string, { allowInsecureHTTP = false } = {}): URL {
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError(
+      `${option} is missing; give the absolute URL as a string, such as https://powerfolder.example.com`,
+    );
+  }
+  if (!URL.canParse(value)) {
+    throw new TypeError(`${option} is not an absolute URL; write it in full, such as https://powerfolder.example.com`);
+  }
+  if (/\s/.test(value)) throw new TypeError(`${option} has white space in it; remove it`);
+  const url = new URL(value);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new TypeError(`${option} has the scheme ${url.protocol} but must be an https URL`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new TypeError(`${option} must not hold a user name or password; remove the part before the @`);
+  }
+  if (url.hash !== '' || value.includes('#')) {
+    throw new TypeError(`${option} must not have a fragment; remove everything from the # on`);
+  }
+  if (url.protocol === 'http:' && !allowInsecureHTTP && !isLoopback(url.hostname)) {
+    throw new TypeError(
+      `${option} must be https, since passwords and tokens travel there; use https://${url.host}, or, in a closed network only, set allowInsecureHTTP: true`,
+    );
+  }
+  return url;
+}
+
+function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname === '[::1]' ||
+    /^127(\.\d+){3}$/.test(hostname)
+  );
+}
+
+/**
+ * The base of all endpoints: the server's URL with its context path, without the slash at the end.
+ *
+ * @throws {TypeError} as {@link checkedURL}, and for a query.
+ */
+export function serverBase(serverURL: unknown, options?: { allowInsecureHTTP?: boolean }): string {
+  const url = checkedURL(serverURL, 'serverURL', options);
+  if (url.search !== '') throw new TypeError('serverURL must not have a query; remove everything from the ? on');
+  return url.origin + url.pathname.replace(/\/+$/, '');
+}

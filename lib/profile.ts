@@ -1,0 +1,113 @@
+/** Who signed in: the account of the access token's owner, in Passport's normalised form. */
+import { PowerFolderError } from './errors.ts';
+import { exchange, isObject, jsonObject, type Transport, unexpectedAnswer } from './http.ts';
+
+/** Passport's normalised profile of a PowerFolder account. */
+export interface PowerFolderProfile {
+  provider: 'powerfolder';
+  /** The account's `ID`: opaque and case-sensitive. Together with the server it is the identity; an e-mail is not. */
+  id: string;
+  /** The name to sign in with; it need not be an e-mail address. */
+  username?: string;
+  /** First name and surname; else the first e-mail; else the user name, as PowerFolder itself has it. */
+  displayName: string;
+  name?: { givenName?: string; familyName?: string };
+  /** PowerFolder does not say whether an address was verified. */
+  emails?: { value: string }[];
+  /** The body as it came. */
+  _raw: string;
+  /** The account as it came, such as `spaceUsed` and `spaceAllowed` (bytes). */
+  _json: Record<string, unknown>;
+}
+
+/**
+ * Asks for the account that the access token belongs to. The request names no account, since with an administrator's
+ * token it would return somebody else's.
+ *
+ * @throws {PowerFolderError} `profile_refused` for 401, 403 and 404; those of {@link parseProfile}; those of an exchange.
+ */
+export async function requestProfile(
+  url: string,
+  accessToken: string,
+  transport: Transport,
+): Promise<PowerFolderProfile> {
+  const message = {
+    endpoint: 'profile endpoint',
+    method: 'GET' as const,
+    url,
+    headers: { accept: 'application/json', authorization: `Bearer ${accessToken}` },
+  };
+  const response = await exchange(message, transport);
+  const advice =
+    'Not every PowerFolder server shows the account to an access token. Set userProfileURL to an address that does, or skipUserProfile: true to sign in without a profile.';
+  const { status } = response;
+  if (status === 401 || status === 403 || status === 404) {
+    const refusals = { 401: 'did not accept the access token', 403: 'forbids it', 404: 'has no such address' };
+    throw new PowerFolderError(
+      'profile_refused',
+      `The PowerFolder server refused to say who signed in: ${url.split('?', 1)[0]} ${refusals[status]} (status ${status}). ${advice}`,
+      { status },
+    );
+  }
+  const json = status === 200 ? jsonObject(response.body) : undefined;
+  if (!json) throw unexpectedAnswer(message, response, advice);
+  return parseProfile(json, response.body);
+}
+
+/**
+ * The profile in an answer of the Accounts API: one flat object, or the same within `account` or `ResultSet.Result`.
+ *
+ * @throws {PowerFolderError} `profile_without_id` when no `ID` is there, or more than one account: nobody may be signed
+ * in by such an answer.
+ * @see docs/powerfolder-oauth2.md, "Who signed in"
+ */
+export function parseProfile(json: Record<string, unknown>, raw: string = JSON.stringify(json)): PowerFolderProfile {
+  const account = unwrap(json);
+  const id = account && accountID(own(account, 'ID'));
+  if (!account || id === undefined) {
+    throw new PowerFolderError(
+      'profile_without_id',
+      'The PowerFolder server sent an account without an ID, so nobody was signed in. Check userProfileURL.',
+    );
+  }
+  const username = text(own(account, 'username'));
+  const givenName = text(own(account, 'firstname'));
+  const familyName = text(own(account, 'surname'));
+  const listed = own(account, 'emails');
+  const emails = (Array.isArray(listed) ? listed : [listed]).flatMap((email) => text(email) ?? []);
+  const fullName = [givenName, familyName].filter(Boolean).join(' ');
+  return {
+    provider: 'powerfolder',
+    id,
+    ...(username && { username }),
+    displayName: fullName || emails[0] || username || id,
+    ...(fullName && { name: { ...(givenName && { givenName }), ...(familyName && { familyName }) } }),
+    ...(emails.length > 0 && { emails: emails.map((value) => ({ value })) }),
+    _raw: raw,
+    _json: account,
+  };
+}
+
+function unwrap(json: Record<string, unknown>): Record<string, unknown> | undefined {
+  if (Object.hasOwn(json, 'ID')) return json;
+  const account = own(json, 'account');
+  if (isObject(account)) return account;
+  const resultSet = own(json, 'ResultSet');
+  const result = isObject(resultSet) ? own(resultSet, 'Result') : undefined;
+  const only = Array.isArray(result) && result.length === 1 ? result[0] : result;
+  return isObject(only) ? only : undefined;
+}
+
+/** An own member: what a JSON object inherits was not sent. */
+function own(json: Record<string, unknown>, key: string): unknown {
+  return Object.hasOwn(json, key) ? json[key] : undefined;
+}
+
+function accountID(id: unknown): string | undefined {
+  return typeof id === 'string' && id.trim() !== '' ? id : undefined;
+}
+
+function text(value: unknown): string | undefined {
+  const trimmed = typeof value === 'string' ? value.trim() : '';
+  return trimmed === '' ? undefined : trimmed;
+}

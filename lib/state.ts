@@ -1,0 +1,194 @@
+/**
+ * The pending sign-ins of a browser, kept in its session (RFC 6749 section 10.12). State is PowerFolder's only defence
+ * against a forged authorization response: the server checks neither redirect URIs nor PKCE.
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Request } from 'express';
+import { failure, PowerFolderError, type PowerFolderFailure } from './errors.ts';
+
+/** What a sign-in is bound to; an answer of another server, client or strategy does not fit. */
+export interface StateMetadata {
+  /** The strategy's name. */
+  strategy: string;
+  authorizationURL: string;
+  tokenURL: string;
+  clientID: string;
+  callbackURL: string;
+}
+
+/**
+ * Where the state of pending sign-ins is kept: passport-oauth2's interface, so that a store written for it can be used.
+ * Stores are called with as many parameters as their methods declare, as passport-oauth2 does.
+ */
+export interface StateStore {
+  /** Remembers a sign-in and gives its state, which must be alphanumeric. */
+  store(
+    req: Request,
+    verifier: string | undefined,
+    appState: unknown,
+    meta: StateMetadata,
+    done: (error: unknown, state?: string) => void,
+  ): void;
+  /**
+   * Ends the wait for an answer: gives the PKCE verifier or true, and the application's state; or false and the reason.
+   */
+  verify(
+    req: Request,
+    state: string,
+    meta: StateMetadata,
+    done: (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void,
+  ): void;
+}
+
+/** One begun sign-in, as the session holds it. The names are short as every visitor's session carries them. */
+interface PendingSignIn {
+  state: string;
+  /** Epoch milliseconds. */
+  until: number;
+  /** Digest of {@link StateMetadata}. */
+  for: string;
+  /** The application's state. */
+  app?: unknown;
+  /** PKCE code verifier. */
+  pkce?: string;
+  /** The answer has come; kept until it expires to tell a second answer from an unknown one. */
+  used?: true;
+}
+
+/** Milliseconds in which a sign-in has to be finished by default. */
+export const defaultStateTTL = 10 * 60_000;
+
+const mostPending = 8;
+const longestState = 512;
+
+/**
+ * States that were used in this process, until they would have expired. Requests that arrive together have each their own
+ * copy of the session, so that the session alone cannot tell the first from the second. They are forgotten a generation
+ * at a time: in a Map, deleting the oldest one by one leaves ever more gaps to step over.
+ */
+let usedStates = { states: new Set<string>(), until: 0 };
+let olderUsedStates = usedStates;
+const largestGeneration = 50_000;
+
+/** Pending sign-ins in `req.session`: at most 8, each for one answer, expiring. */
+export class SessionStateStore implements StateStore {
+  readonly #key: string;
+  readonly #ttl: number;
+  /** The last digest: a strategy has a store of its own, and always the same metadata. */
+  #digest = { of: '', is: '' };
+
+  /**
+   * @param options.key Name of the list in the session.
+   * @param options.ttl Milliseconds in which a sign-in has to be finished.
+   */
+  constructor({
+    key = 'powerfolder',
+    ttl = defaultStateTTL,
+  }: { key?: string | undefined; ttl?: number | undefined } = {}) {
+    this.#key = key;
+    this.#ttl = ttl;
+  }
+
+  store(
+    req: Request,
+    verifier: string | undefined,
+    appState: unknown,
+    meta: StateMetadata,
+    done: (error: unknown, state?: string) => void,
+  ): void {
+    const session = sessionOf(req);
+    if (!session) {
+      done(
+        new PowerFolderError(
+          'session_required',
+          'Signing in with PowerFolder needs a session: use express-session (app.use(session(…))) before passport.',
+        ),
+      );
+      return;
+    }
+    const now = Date.now();
+    // 128 bits, in the alphabet that PowerFolder asks for.
+    const state = randomBytes(16).toString('hex');
+    const pending = this.#pending(session).filter(({ until }) => until > now);
+    while (pending.length >= mostPending) {
+      const used = pending.findIndex((entry) => entry.used);
+      pending.splice(Math.max(used, 0), 1);
+    }
+    pending.push({
+      state,
+      until: now + this.#ttl,
+      for: this.#digestOf(meta),
+      ...(appState !== undefined && { app: appState }),
+      ...(verifier !== undefined && { pkce: verifier }),
+    });
+    session[this.#key] = pending;
+    done(null, state);
+  }
+
+  verify(
+    req: Request,
+    state: string,
+    meta: StateMetadata,
+    done: (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void,
+  ): void {
+    const taken = this.#take(req, state, meta);
+    if ('code' in taken) done(null, false, taken);
+    else done(null, taken.pkce ?? true, taken.app);
+  }
+
+  /** The sign-in that the state belongs to, which is thereby used; or why there is none. Others stay as they are. */
+  #take(req: Request, state: unknown, meta: StateMetadata): PendingSignIn | PowerFolderFailure {
+    if (typeof state !== 'string' || state === '') return failure('state_missing');
+    if (state.length > longestState) return failure('state_unknown');
+    const session = sessionOf(req);
+    if (!session) return failure('session_missing');
+    const pending = this.#pending(session);
+    const index = pending.findIndex((entry) => equal(entry.state, state));
+    const entry = pending[index];
+    if (!entry) return failure('state_unknown');
+    if (entry.for !== this.#digestOf(meta)) return failure('state_mismatch');
+    if (entry.until <= Date.now()) return failure('state_expired');
+    if (entry.used || wasUsed(entry)) return failure('state_used');
+
+    rememberUsed(entry);
+    session[this.#key] = pending.with(index, { state: entry.state, until: entry.until, for: entry.for, used: true });
+    return entry;
+  }
+
+  #pending(session: Record<string, unknown>): PendingSignIn[] {
+    const pending = session[this.#key];
+    // Whatever else the application keeps under this name is not ours to trip over.
+    return Array.isArray(pending) ? pending.filter((entry) => typeof entry?.state === 'string') : [];
+  }
+
+  #digestOf({ strategy, authorizationURL, tokenURL, clientID, callbackURL }: StateMetadata): string {
+    // JSON keeps the members apart: no two different lists have the same text.
+    const text = JSON.stringify([strategy, authorizationURL, tokenURL, clientID, callbackURL]);
+    if (this.#digest.of !== text) this.#digest = { of: text, is: hash('sha256', text, 'base64url').slice(0, 22) };
+    return this.#digest.is;
+  }
+}
+
+function wasUsed({ state }: PendingSignIn): boolean {
+  return usedStates.states.has(state) || olderUsedStates.states.has(state);
+}
+
+function rememberUsed({ state, until }: PendingSignIn): void {
+  if (olderUsedStates.until <= Date.now() || usedStates.states.size >= largestGeneration) {
+    olderUsedStates = usedStates;
+    usedStates = { states: new Set(), until: 0 };
+  }
+  usedStates.states.add(state);
+  usedStates.until = Math.max(usedStates.until, until);
+}
+
+function sessionOf(req: Request): Record<string, unknown> | undefined {
+  const { session } = req as unknown as { session?: Record<string, unknown> | null };
+  return session ?? undefined;
+}
+
+/** Compares in constant time for one length, and a state's length is no secret. */
+function equal(a: string, b: string): boolean {
+  const [x, y] = [Buffer.from(a), Buffer.from(b)];
+  return x.length === y.length && timingSafeEqual(x, y);
+}

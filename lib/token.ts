@@ -1,0 +1,358 @@
+/**
+ * The token request and the refresh (RFC 6749 sections 4.1.3 and 6). PowerFolder deviates: the body is JSON, the
+ * client's credentials are in it, and the answer has no `token_type`. See docs/powerfolder-oauth2.md.
+ */
+import type { OutgoingHttpHeaders } from 'node:http';
+import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
+import { TokenError } from 'passport-oauth2';
+import { PowerFolderError, plainText, withoutSecrets } from './errors.ts';
+import {
+  checkedURL,
+  defaultTimeout,
+  exchange,
+  type HTTPRequest,
+  type HTTPResponse,
+  isObject,
+  jsonObject,
+  type Transport,
+  unexpectedAnswer,
+} from './http.ts';
+
+/** What PowerFolder issued: plain JSON, made to be stored on the server and given back to `freshTokens`. */
+export interface PowerFolderTokens {
+  /** For `Authorization: Bearer`. PowerFolder's live 24 hours. */
+  accessToken: string;
+  /** Practically everlasting: keep it like a password. */
+  refreshToken?: string;
+  /** Epoch milliseconds; missing when the server did not say. */
+  expiresAt?: number;
+}
+
+/** Tokens with the members of the token response as they came. */
+export interface TokenResponse {
+  tokens: PowerFolderTokens;
+  params: Record<string, unknown>;
+}
+
+/** How a client makes its requests; what is the same for all its tokens. */
+export interface TokenClientSettings {
+  transport: Transport;
+  /** Where the documented old refresh, a GET, goes; undefined for the JSON POST to the token endpoint. */
+  refreshByGET?: string | undefined;
+  /** The strategy's hook. */
+  parseErrorResponse(body: string, status: number): Error | null;
+}
+
+/** Milliseconds before the expiry at which {@link PowerFolderOAuth2.freshTokens} refreshes by default. */
+const defaultLeeway = 60_000;
+
+/**
+ * The client at the token endpoint. It is a node-oauth `OAuth2`, so that what is written for `strategy._oauth2` finds
+ * what it knows; but every request goes through our own exchange, with its deadline, its cap and its typed errors.
+ */
+export class PowerFolderOAuth2 extends OAuth2 {
+  readonly #settings: TokenClientSettings;
+  /** Refreshes on the way, by refresh token: simultaneous callers share one request. */
+  readonly #refreshes = new Map<string, Promise<PowerFolderTokens>>();
+
+  /** The first six parameters are node-oauth's. */
+  constructor(
+    clientID: string,
+    clientSecret: string,
+    baseSite: string,
+    authorizationURL: string,
+    tokenURL: string,
+    customHeaders?: OutgoingHttpHeaders,
+    settings: TokenClientSettings = {
+      transport: { timeout: defaultTimeout, headers: {}, allowInsecureHTTP: false },
+      parseErrorResponse,
+    },
+  ) {
+    super(clientID, '', baseSite, authorizationURL, tokenURL, customHeaders);
+    // node-oauth's names stay, but nothing that walks over the object's members comes upon the values.
+    let secret = clientSecret;
+    Object.defineProperty(this, '_clientSecret', {
+      get: () => secret,
+      set: (value: string) => {
+        secret = value;
+      },
+      enumerable: false,
+    });
+    Object.defineProperty(this, '_customHeaders', { get: () => customHeaders ?? {}, enumerable: false });
+    this._useAuthorizationHeaderForGET = true;
+    this.#settings = settings;
+  }
+
+  /**
+   * This class with its settings fixed, since passport-oauth2-refresh makes a client of its own from
+   * `strategy._oauth2.constructor` and knows of node-oauth's six parameters only.
+   */
+  static with(settings: TokenClientSettings): typeof PowerFolderOAuth2 {
+    return class extends PowerFolderOAuth2 {
+      constructor(...[id, secret, site, authorize, token, headers]: ConstructorParameters<typeof PowerFolderOAuth2>) {
+        super(id, secret, site, authorize, token, headers, settings);
+      }
+    };
+  }
+
+  /**
+   * Exchanges an authorization code for tokens (RFC 6749 section 4.1.3). The request is sent once.
+   *
+   * @param params Further members of the request; they do not replace PowerFolder's own.
+   * @throws {TokenError} The server refused in OAuth words.
+   * @throws {PowerFolderError} Anything else.
+   */
+  async requestTokens(code: string, params: object = {}): Promise<TokenResponse> {
+    return await this.#send({ grant_type: 'authorization_code', code }, params);
+  }
+
+  /**
+   * Gets new tokens for a refresh token (RFC 6749 section 6), which stays in them when the server sends no new one.
+   * Simultaneous calls for one refresh token make one request.
+   *
+   * @throws {PowerFolderError} `sign_in_again` when the server does not accept the refresh token any more.
+   * @throws {TokenError} The server refused for another reason.
+   */
+  async refresh(refreshToken: string): Promise<PowerFolderTokens> {
+    if (typeof refreshToken !== 'string' || refreshToken === '') {
+      throw new TypeError('refreshAccessToken takes the refresh token as a string');
+    }
+    let refresh = this.#refreshes.get(refreshToken);
+    if (!refresh) {
+      refresh = this.#requestRefresh(refreshToken)
+        .then(({ tokens }) => tokens, signInAgain)
+        .finally(() => this.#refreshes.delete(refreshToken));
+      this.#refreshes.set(refreshToken, refresh);
+    }
+    return await refresh;
+  }
+
+  /** The same tokens while they are valid for `leeway` milliseconds more; else refreshed ones. */
+  async freshTokens(tokens: PowerFolderTokens, leeway = defaultLeeway): Promise<PowerFolderTokens> {
+    if (!isObject(tokens) || typeof tokens.accessToken !== 'string') {
+      throw new TypeError('freshTokens takes the tokens of a sign-in, as they were given to verify');
+    }
+    if (!Number.isFinite(leeway)) throw new TypeError('leeway must be a number of milliseconds');
+    // A database gives null for what is not there.
+    const expiresAt: unknown = tokens.expiresAt ?? Number.POSITIVE_INFINITY;
+    if (typeof expiresAt !== 'number') {
+      throw new TypeError('expiresAt of the tokens must be a number: epoch milliseconds, as it was given to verify');
+    }
+    if (expiresAt > Date.now() + leeway) return tokens;
+    if (!tokens.refreshToken) {
+      throw new PowerFolderError('sign_in_again', 'The access token has expired and there is no refresh token.');
+    }
+    return await this.refresh(tokens.refreshToken);
+  }
+
+  async #requestRefresh(refreshToken: string, params: object = {}): Promise<TokenResponse> {
+    const response = await this.#send({ grant_type: 'refresh_token', refresh_token: refreshToken }, params);
+    // PowerFolder keeps the refresh token and may leave it out of the answer.
+    response.tokens.refreshToken ??= refreshToken;
+    return response;
+  }
+
+  async #send(grant: Record<string, string>, params: object): Promise<TokenResponse> {
+    const { transport, refreshByGET } = this.#settings;
+    const required = { ...grant, client_id: this._clientId, client_secret: this._clientSecret };
+    // The required ones twice: to come first, and to be replaced by none.
+    const request: Record<string, unknown> = { ...required, ...params, ...required };
+    const message: HTTPRequest =
+      grant['refresh_token'] !== undefined && refreshByGET !== undefined
+        ? {
+            endpoint: 'refresh endpoint',
+            method: 'GET',
+            url: `${refreshByGET}?${new URLSearchParams({
+              grant_type: 'refresh_token',
+              client_id: this._clientId,
+              refresh_token: grant['refresh_token'],
+            })}`,
+            headers: { accept: 'application/json' },
+          }
+        : {
+            endpoint: 'token endpoint',
+            method: 'POST',
+            url: this._getAccessTokenUrl(),
+            headers: { 'content-type': 'application/json', accept: 'application/json' },
+            body: JSON.stringify(request),
+          };
+    const sent = Date.now();
+    const response = await exchange(message, transport);
+    return readTokenResponse(message, response, sent, request, this.#settings.parseErrorResponse);
+  }
+
+  // node-oauth's face, for subclasses' hooks and passport-oauth2-refresh.
+
+  /** node-oauth's token request: `code` is the refresh token when `params.grant_type` says so. */
+  override getOAuthAccessToken(
+    code: string,
+    ...rest: [params: unknown, done: oauth2tokenCallback] | [done: oauth2tokenCallback]
+  ): void {
+    const done = rest.length === 2 ? rest[1] : rest[0];
+    const { grant_type, ...params } = { ...(rest.length === 2 && isObject(rest[0]) ? rest[0] : {}) };
+    const answer =
+      grant_type === 'refresh_token' ? this.#requestRefresh(code, params) : this.requestTokens(code, params);
+    answer.then(
+      ({ tokens, params: { refresh_token: _, ...results } }) =>
+        process.nextTick(done, null, tokens.accessToken, tokens.refreshToken, results),
+      (error) => process.nextTick(done, error),
+    );
+  }
+
+  /** All of node-oauth's other requests. The token travels in the header, never in the URL. */
+  protected override _request(
+    method: string,
+    url: string,
+    headers: OutgoingHttpHeaders | null,
+    body: unknown,
+    accessToken: string | null,
+    done: dataCallback,
+  ): void {
+    this.#requestResource(method, url, headers, body, accessToken).then(
+      (response) =>
+        process.nextTick(done, null, response.body, { statusCode: response.status, headers: response.headers }),
+      (error) => process.nextTick(done, error),
+    );
+  }
+
+  async #requestResource(
+    method: string,
+    url: string,
+    headers: OutgoingHttpHeaders | null,
+    body: unknown,
+    accessToken: string | null,
+  ): Promise<HTTPResponse> {
+    const { transport } = this.#settings;
+    checkedURL(url, 'The URL of a request with an access token', transport);
+    const message: HTTPRequest = {
+      endpoint: 'resource',
+      method: method === 'POST' ? 'POST' : 'GET',
+      url,
+      headers: {
+        ...(headers as Record<string, string> | null),
+        ...(accessToken && { authorization: this.buildAuthHeader(accessToken) }),
+      },
+      ...(typeof body === 'string' && body !== '' && { body }),
+    };
+    const response = await exchange(message, transport);
+    if (response.status > 299) {
+      const error = unexpectedAnswer(message, response, 'Check the access token and the address.');
+      // As node-oauth has it; without its `data`, which may repeat the token.
+      throw Object.assign(error, { statusCode: response.status });
+    }
+    return response;
+  }
+
+  /** @throws {TypeError} always: there is no `http.Agent` here. */
+  override setAgent(): never {
+    throw new TypeError(
+      "_oauth2.setAgent has no effect here; give the strategy the option dispatcher instead, such as new Agent({ connect: { ca } }) or new ProxyAgent(uri) from 'undici'",
+    );
+  }
+}
+
+/** Members of a token request that may stand in an error message. */
+const notSecret = new Set(['grant_type', 'client_id', 'redirect_uri', 'format', 'scope']);
+
+function readTokenResponse(
+  message: HTTPRequest,
+  response: HTTPResponse,
+  sent: number,
+  request: Record<string, unknown>,
+  parseError: TokenClientSettings['parseErrorResponse'],
+): TokenResponse {
+  const { status } = response;
+  const json = jsonObject(response.body);
+  const succeeded = status >= 200 && status <= 299;
+  const invalid = (what: string) =>
+    new PowerFolderError('invalid_response', `The ${message.endpoint} of the PowerFolder server sent ${what}.`, {
+      status,
+    });
+  if (!succeeded || json?.['error'] !== undefined) {
+    const secrets = Object.entries(request).flatMap(([name, value]) =>
+      typeof value === 'string' && !notSecret.has(name) ? [value] : [],
+    );
+    let error: Error | null = null;
+    try {
+      // The hook makes an error of what it is given, so it is not given what we sent.
+      error = parseError(json ? JSON.stringify(json, hiding(secrets)) : withoutSecrets(response.body, secrets), status);
+    } catch {
+      // passport-oauth2 lets its hook throw on a body that it cannot read; JSON.stringify throws on too many brackets.
+    }
+    if (error) throw error;
+    if (succeeded) throw invalid('an error without a code');
+    throw unexpectedAnswer(
+      message,
+      response,
+      'Check serverURL with its context path, the client ID and the client secret.',
+    );
+  }
+  if (!json) {
+    throw unexpectedAnswer(message, response, 'Check serverURL with its context path: this may be another server.');
+  }
+  const { access_token, token_type, expires_in, refresh_token } = json;
+  if (!isToken(access_token)) throw invalid('no usable access_token');
+  if (token_type !== undefined && !(typeof token_type === 'string' && /^bearer$/i.test(token_type))) {
+    throw invalid('a token_type other than Bearer');
+  }
+  if (refresh_token !== undefined && refresh_token !== '' && !isToken(refresh_token)) {
+    throw invalid('a refresh_token that is none');
+  }
+  const tokens: PowerFolderTokens = { accessToken: access_token };
+  if (refresh_token) tokens.refreshToken = refresh_token;
+  if (expires_in !== undefined) {
+    const seconds = typeof expires_in === 'string' && /^\d+$/.test(expires_in) ? Number(expires_in) : expires_in;
+    // Counted from the request: the server's clock started before the answer arrived.
+    const expiresAt = typeof seconds === 'number' && seconds > 0 ? sent + Math.floor(seconds * 1000) : Number.NaN;
+    if (!Number.isSafeInteger(expiresAt)) throw invalid('an expires_in that is no number of seconds');
+    tokens.expiresAt = expiresAt;
+  }
+  return { tokens, params: json };
+}
+
+/** Visible ASCII only, as a token goes into a header (RFC 6750 section 2.1). */
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
+}
+
+/** RFC 6749 section 5.2's codes. They are public, even where a visitor sends one of them for an authorization code. */
+const errorCodes = new Set(
+  'invalid_request invalid_client invalid_grant unauthorized_client unsupported_grant_type invalid_scope'.split(' '),
+);
+
+function hiding(secrets: string[]) {
+  return (_key: string, value: unknown) =>
+    typeof value === 'string' && !errorCodes.has(value) ? withoutSecrets(value, secrets) : value;
+}
+
+/**
+ * The error in a token endpoint's refusal (RFC 6749 section 5.2), or null when it does not speak in OAuth words.
+ * `message` is the server's description in plain characters, `status` the server's.
+ */
+export function parseErrorResponse(body: string, status: number): Error | null {
+  const json = jsonObject(body);
+  const error = json?.['error'];
+  if (!json || typeof error !== 'string') return null;
+  const code = plainText(error);
+  if (code === '') return null;
+  const { error_description: description, error_uri: uri } = json;
+  return new TokenError(
+    typeof description === 'string' && plainText(description) !== ''
+      ? plainText(description)
+      : `The PowerFolder server refused the token request: ${code}`,
+    code,
+    typeof uri === 'string' ? plainText(uri) : undefined,
+    status,
+  );
+}
+
+function signInAgain(error: unknown): never {
+  if (error instanceof TokenError && error.code === 'invalid_grant') {
+    throw new PowerFolderError(
+      'sign_in_again',
+      'PowerFolder does not accept the refresh token any more: the user has to sign in again.',
+      { status: error.status, cause: error },
+    );
+  }
+  throw error;
+}

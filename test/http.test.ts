@@ -1,0 +1,168 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { PowerFolderStrategy } from 'passport-powerfolder';
+import { startTestApp, type TestApp } from './support/app.ts';
+import { Browser } from './support/browser.ts';
+
+const fixture = (name: string) => join(__dirname, 'fixtures', name);
+
+/** A token endpoint that tells connections apart. */
+interface TokenEndpoint {
+  server: Server;
+  url: string;
+  /** Of each token request, the connection's number and the code. */
+  requests: { connection: number; code?: string }[];
+  /** All connections that there were; by TLS, all handshakes. */
+  sockets: Socket[];
+  /** What becomes of a connection when a request is there, instead of an answer. */
+  fate: ((socket: Socket) => unknown) | undefined;
+}
+
+async function startTokenEndpoint(tls?: { key: Buffer; cert: Buffer }): Promise<TokenEndpoint> {
+  const answer = async (req: IncomingMessage, res: ServerResponse) => {
+    const { code } = (await json(req)) as { code?: string };
+    endpoint.requests.push({ connection: sockets.indexOf(req.socket) + 1, ...(code && { code }) });
+    if (endpoint.fate) endpoint.fate(req.socket);
+    else res.end('{"access_token":"1access","refresh_token":"1refresh","expires_in":86400}');
+  };
+  const sockets: Socket[] = [];
+  const server = tls ? createSecureServer(tls, answer) : createServer(answer);
+  server.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => sockets.push(socket));
+  // It closes nothing by itself, and gives no hint that it would.
+  server.keepAliveTimeout = 0;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const endpoint: TokenEndpoint = { server, url, requests: [], sockets, fate: undefined };
+  return endpoint;
+}
+
+let endpoint: TokenEndpoint;
+let app: TestApp | undefined;
+afterEach(async () => {
+  await app?.close();
+  app = undefined;
+  endpoint.server.closeAllConnections();
+  endpoint.server.close();
+  await once(endpoint.server, 'close');
+});
+
+const client = { clientID: 'app', clientSecret: 'a secret', callbackURL: 'https://app.example.com/oauth' };
+
+describe('connections to a token endpoint by TLS', () => {
+  async function refreshAfter(...pauses: number[]): Promise<void> {
+    // The deadline, too, passes sixty times as fast.
+    const options = JSON.stringify({ ...client, serverURL: endpoint.url, timeout: 600_000 });
+    const script = ['--import', 'tsx', fixture('refresh-each-minute.mjs'), options, JSON.stringify(pauses)];
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: fixture('tls/ca.pem') };
+    await promisify(execFile)(process.execPath, script, { env });
+  }
+  const usedConnections = () => endpoint.requests.map(({ connection }) => connection);
+
+  beforeEach(async () => {
+    const file = (name: string) => readFileSync(fixture(`tls/${name}`));
+    endpoint = await startTokenEndpoint({ key: file('server.key'), cert: file('server.pem') });
+  });
+
+  it('stay open for a request in a minute, which so pays no handshake', async () => {
+    await refreshAfter(0, 60, 60);
+    expect(usedConnections()).toEqual([1, 1, 1]);
+    expect(endpoint.sockets).toHaveLength(1);
+  });
+
+  it('are closed when they are not used for much longer', async () => {
+    await refreshAfter(0, 180);
+    expect(usedConnections()).toEqual([1, 2]);
+  });
+
+  it('are closed before the server would do it, when it says when', async () => {
+    // In real time the other side is the first to close.
+    endpoint.server.keepAliveTimeout = 5000;
+    await refreshAfter(0, 30);
+    expect(usedConnections()).toEqual([1, 2]);
+  });
+});
+
+describe('a token request', () => {
+  /** Runs when all is ready for the token request. */
+  let justBefore: () => void;
+
+  beforeEach(async () => {
+    endpoint = await startTokenEndpoint();
+    justBefore = () => {};
+    class Strategy extends PowerFolderStrategy {
+      override tokenParams(): object {
+        justBefore();
+        return {};
+      }
+    }
+    const { clientID, clientSecret } = client;
+    app = await startTestApp({
+      options: { serverURL: endpoint.url, clientID, clientSecret, skipUserProfile: true },
+      strategy: (options, verify) => new Strategy(options, verify),
+      verify: () => ({ id: 'ada' }),
+    });
+  });
+
+  async function signIn(code: string): Promise<{ user?: object; error?: { code: string } }> {
+    const browser = new Browser();
+    const { headers } = await browser.stay(`${app?.url}/auth/powerfolder`);
+    const state = new URL(String(headers['location'])).searchParams.get('state');
+    return JSON.parse((await browser.stay(`${app?.url}/oauth/code=${code}&state=${state}`)).text);
+  }
+
+  it('uses the connection of the one before', async () => {
+    for (const code of ['first', 'second']) expect(await signIn(code)).toHaveProperty('user');
+    expect(endpoint.requests).toEqual([
+      { connection: 1, code: 'first' },
+      { connection: 1, code: 'second' },
+    ]);
+  });
+
+  const endings: [string, (socket: Socket) => unknown][] = [
+    ['closed', (socket) => socket.destroy()],
+    ['reset', (socket) => socket.resetAndDestroy()],
+  ];
+
+  it.each(endings)(
+    'takes a new connection where the old one was %s in the meantime, even just before',
+    async (_, end) => {
+      expect(await signIn('first')).toHaveProperty('user');
+      justBefore = () => end(endpoint.sockets[0] as Socket);
+      expect(await signIn('second')).toHaveProperty('user');
+      expect(endpoint.requests).toEqual([
+        { connection: 1, code: 'first' },
+        { connection: 2, code: 'second' },
+      ]);
+    },
+  );
+
+  it.each(endings)(
+    'is not sent again where the old connection was %s after it, as its code may be used up',
+    async (_, end) => {
+      expect(await signIn('first')).toHaveProperty('user');
+      endpoint.fate = end;
+      expect(await signIn('second')).toMatchObject({ error: { code: 'connection_lost' } });
+      endpoint.fate = undefined;
+      expect(await signIn('third')).toHaveProperty('user');
+      expect(endpoint.requests).toEqual([
+        { connection: 1, code: 'first' },
+        { connection: 1, code: 'second' },
+        { connection: 2, code: 'third' },
+      ]);
+    },
+  );
+
+  it.each(endings)('is not sent again where a new connection was %s after it', async (_, end) => {
+    endpoint.fate = end;
+    expect(await signIn('first')).toMatchObject({ error: { code: 'connection_lost' } });
+    expect(endpoint.requests).toEqual([{ connection: 1, code: 'first' }]);
+  });
+});

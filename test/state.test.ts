@@ -1,0 +1,218 @@
+import type { Request } from 'express';
+import { SessionStateStore, type StateMetadata } from '../lib/state.ts';
+
+const meta: StateMetadata = {
+  strategy: 'powerfolder',
+  authorizationURL: 'https://pf.example/oauth/allow',
+  tokenURL: 'https://pf.example/oauth/token',
+  clientID: 'client',
+  callbackURL: 'https://app.example/oauth',
+};
+const minutes = 60_000;
+
+/** A request with a session, or without one. */
+function browser(session: Record<string, unknown> | undefined = {}): Request & { session: Record<string, unknown> } {
+  return { session } as never;
+}
+
+function begin(store: SessionStateStore, req: Request, app?: unknown, verifier?: string, bound = meta): string {
+  let begun: string | undefined;
+  store.store(req, verifier, app, bound, (error, state) => {
+    if (error) throw error;
+    begun = state;
+  });
+  if (begun === undefined) throw new Error('no state');
+  return begun;
+}
+
+function take(store: SessionStateStore, req: Request, state: unknown, bound = meta) {
+  let taken: unknown;
+  store.verify(req, state as string, bound, (error, ok, value) => {
+    if (error) throw error;
+    taken = ok ? { ok, app: value } : (value as { code: string }).code;
+  });
+  return taken;
+}
+
+describe('SessionStateStore', () => {
+  const store = new SessionStateStore();
+  afterEach(() => jest.restoreAllMocks());
+
+  it('R2: makes states of 128 random bits in letters and digits', () => {
+    const req = browser();
+    const states = new Set(Array.from({ length: 500 }, () => begin(store, req)));
+    expect(states.size).toBe(500);
+    for (const state of states) expect(state).toMatch(/^[A-Za-z0-9]{32,}$/);
+    // Every character stands for at least four bits: all sixteen values occur at every place.
+    for (let place = 0; place < 32; place++) expect(new Set([...states].map((state) => state[place])).size).toBe(16);
+  });
+
+  it("R12: gives the application's state back, which is no part of the state", () => {
+    const req = browser();
+    const state = begin(store, req, { returnTo: '/x' });
+    expect(state).not.toContain('x');
+    expect(take(store, req, state)).toEqual({ ok: true, app: { returnTo: '/x' } });
+  });
+
+  it('gives the PKCE verifier back', () => {
+    const req = browser();
+    expect(take(store, req, begin(store, req, undefined, 'verifier'))).toEqual({ ok: 'verifier', app: undefined });
+  });
+
+  it('R3: knows a state in its own session only', () => {
+    const state = begin(store, browser());
+    expect(take(store, browser(), state)).toBe('state_unknown');
+    expect(take(store, { session: undefined } as never, state)).toBe('session_missing');
+    expect(take(store, { session: null } as never, state)).toBe('session_missing');
+  });
+
+  it('R4: accepts a state once, and says of the second time that it is the second', () => {
+    const req = browser();
+    const state = begin(store, req);
+    expect(take(store, req, state)).toEqual({ ok: true, app: undefined });
+    expect(take(store, req, state)).toBe('state_used');
+  });
+
+  it('R4: accepts a state once also where each request has a copy of the session', () => {
+    const req = browser();
+    const state = begin(store, req);
+    const copies = Array.from({ length: 20 }, () => browser(structuredClone(req.session)));
+    const results = copies.map((copy) => take(new SessionStateStore(), copy, state));
+    expect(results.filter((result) => result !== 'state_used')).toEqual([{ ok: true, app: undefined }]);
+  });
+
+  it('R4: remembers that also after many others', () => {
+    const req = browser();
+    const state = begin(store, req);
+    const copy = browser(structuredClone(req.session));
+    take(store, req, state);
+    for (let others = 0; others < 60_000; others++) {
+      const other = browser();
+      take(store, other, begin(store, other));
+    }
+    expect(take(store, copy, state)).toBe('state_used');
+  });
+
+  it('R4: tells a used state also in another process, by the session, which keeps nothing else of it', () => {
+    const req = browser();
+    const state = begin(store, req, { returnTo: '/secret' }, 'verifier');
+    take(store, req, state);
+    expect(JSON.stringify(req.session)).not.toMatch(/secret|verifier/);
+    jest.isolateModules(() => {
+      const { SessionStateStore: Elsewhere } = jest.requireActual('../lib/state.ts');
+      expect(take(new Elsewhere(), req, state)).toBe('state_used');
+    });
+  });
+
+  it.each([
+    ['ten minutes by default', undefined, 10 * minutes],
+    ['its own time', 5000, 5000],
+  ])('R5: lets a sign-in expire after %s', (_, ttl, expected) => {
+    const timed = new SessionStateStore({ ttl });
+    const start = Date.now();
+    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
+    const req = browser();
+    const [early, late] = [begin(timed, req), begin(timed, req)];
+    now.mockReturnValue(start + expected - 1);
+    expect(take(timed, req, early)).toEqual({ ok: true, app: undefined });
+    now.mockReturnValue(start + expected);
+    expect(take(timed, req, late)).toBe('state_expired');
+  });
+
+  it.each([
+    ['undefined', undefined, 'state_missing'],
+    ['an empty string', '', 'state_missing'],
+    ['a list', ['x'], 'state_missing'],
+    ['an object', { toString: () => 'x' }, 'state_missing'],
+    ['a number', 7, 'state_missing'],
+    ['more than 512 characters', 'x'.repeat(513), 'state_unknown'],
+    ['one of the same length', 'x'.repeat(32), 'state_unknown'],
+    ['umlauts of the same length', 'ü'.repeat(32), 'state_unknown'],
+    ['__proto__', '__proto__', 'state_unknown'],
+  ])('R6, R7: refuses %s and leaves the pending sign-ins as they are', (_, state, code) => {
+    const req = browser();
+    const pending = begin(store, req);
+    const before = structuredClone(req.session);
+    expect(take(store, req, state)).toBe(code);
+    expect(req.session).toEqual(before);
+    expect(take(store, req, pending)).toEqual({ ok: true, app: undefined });
+  });
+
+  it('R6: compares nothing that is over 512 characters, even if the session holds it', () => {
+    const long = 'x'.repeat(513);
+    const req = browser();
+    begin(store, req);
+    const [entry] = req.session['powerfolder'] as object[];
+    req.session['powerfolder'] = [{ ...entry, state: long }];
+    expect(take(store, req, long)).toBe('state_unknown');
+  });
+
+  it('R7: keeps the eight youngest pending sign-ins', () => {
+    const req = browser();
+    const states = Array.from({ length: 9 }, () => begin(store, req));
+    expect(states.map((state) => take(store, req, state) === 'state_unknown')).toEqual([true, ...Array(8).fill(false)]);
+  });
+
+  it('R7: lets used and expired ones go before pending ones', () => {
+    const req = browser();
+    const start = Date.now();
+    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
+    begin(store, req);
+    now.mockReturnValue(start + 10 * minutes);
+    const states = Array.from({ length: 8 }, () => begin(store, req));
+    expect(take(store, req, states[3])).toEqual({ ok: true, app: undefined });
+    states.push(begin(store, req));
+    expect((req.session['powerfolder'] as unknown[]).length).toBe(8);
+    expect(take(store, req, states[3])).toBe('state_unknown');
+    for (const index of [0, 1, 2, 4, 5, 6, 7, 8])
+      expect(take(store, req, states[index])).toEqual({ ok: true, app: undefined });
+  });
+
+  it('R8: completes two tabs in either order', () => {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const req = browser();
+      const tabs = [begin(store, req, 'first'), begin(store, req, 'second')];
+      expect(order.map((tab) => take(store, req, tabs[tab]))).toEqual(
+        order.map((tab) => ({ ok: true, app: ['first', 'second'][tab] })),
+      );
+    }
+  });
+
+  it.each(Object.keys(meta) as (keyof StateMetadata)[])('R9: binds a sign-in to its %s', (member) => {
+    const req = browser();
+    const state = begin(store, req);
+    expect(take(store, req, state, { ...meta, [member]: `${meta[member]}x` })).toBe('state_mismatch');
+    expect(take(store, req, state)).toEqual({ ok: true, app: undefined });
+  });
+
+  it('keeps lists of different keys apart', () => {
+    const req = browser();
+    const state = begin(new SessionStateStore({ key: 'one' }), req);
+    expect(take(new SessionStateStore({ key: 'other' }), req, state)).toBe('state_unknown');
+  });
+
+  it('says that a session is needed, and which', () => {
+    const done = jest.fn();
+    store.store({} as Request, undefined, undefined, meta, done);
+    expect(done).toHaveBeenCalledWith(
+      expect.objectContaining({ code: 'session_required', message: expect.stringContaining('express-session') }),
+    );
+  });
+
+  it('survives a session in which the key holds something else', () => {
+    for (const powerfolder of ['something else', 7, { state: 'x' }, [null, 'x', { state: 7 }]]) {
+      const req = browser({ powerfolder });
+      expect(take(store, req, 'x')).toBe('state_unknown');
+      expect(take(store, req, begin(store, req))).toEqual({ ok: true, app: undefined });
+    }
+  });
+
+  it('takes at most 250 bytes of the session for a pending sign-in with a return path', () => {
+    const req = browser();
+    begin(store, req, { returnTo: '/folders/some-path' });
+    expect(JSON.stringify(req.session).length).toBeLessThanOrEqual(250);
+  });
+});
