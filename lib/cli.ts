@@ -1,0 +1,434 @@
+#!/usr/bin/env node
+/** The command line: registers a client, finds out what is wrong with a configuration, starts the simulated server. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { rootCertificates } from 'node:tls';
+import { parseArgs } from 'node:util';
+import { Agent } from 'undici';
+import { checkCallback, checkServer, connectionProblem, type Finding } from './check.ts';
+import { PowerFolderError, plainText } from './errors.ts';
+import { checkedTransport, serverBase, type Transport } from './http.ts';
+import { registerClient } from './registration.ts';
+import { startPowerFolderServer } from './testing/index.ts';
+
+/** What a command works with; the process's own, but in tests. */
+export interface CommandLine {
+  env: Record<string, string | undefined>;
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean };
+  stdout: NodeJS.WritableStream & { isTTY?: boolean };
+  stderr: NodeJS.WritableStream & { isTTY?: boolean };
+}
+
+/** What was given as options, by name. */
+type Values = Record<string, string | true | undefined>;
+
+interface Command {
+  summary: string;
+  help: string;
+  options: Record<string, { type: 'string' | 'boolean'; short?: string }>;
+  run(values: Values, io: CommandLine): Promise<number>;
+}
+
+/** A mistake of whoever typed the command, in words. */
+class Mistake extends Error {}
+
+const commands: Record<string, Command> = {
+  register: {
+    summary: 'Registers your application as an OAuth client at a PowerFolder server.',
+    help: `Usage: passport-powerfolder register --server URL --admin NAME [--client-id ID]
+
+Registers your application as an OAuth client at a PowerFolder server, and prints
+what to put into its environment. A client ID that is registered already gets the
+new secret.
+
+  --server URL            base URL of the server, with its context path
+                          (default: $POWERFOLDER_URL)
+  --admin NAME            user name of an administrator of that server
+  --client-id ID          ID to register (default: $POWERFOLDER_CLIENT_ID, or a new one)
+  --ca FILE               CA certificate (PEM) to trust besides the well-known ones
+  --allow-insecure-http   allow http to a server that is not on this machine
+  --help                  print this
+
+The administrator's password is asked for, or read from $POWERFOLDER_ADMIN_PASSWORD
+or from the first line of the standard input. The client's secret is taken from
+$POWERFOLDER_CLIENT_SECRET; otherwise one is made, and printed this once.
+
+  passport-powerfolder register --server https://powerfolder.example.com --admin admin >> .env
+`,
+    options: {
+      server: { type: 'string' },
+      admin: { type: 'string' },
+      'client-id': { type: 'string' },
+      ca: { type: 'string' },
+      'allow-insecure-http': { type: 'boolean' },
+    },
+    run: register,
+  },
+  check: {
+    summary: 'Finds out what is wrong with a configuration.',
+    help: `Usage: passport-powerfolder check --server URL --client-id ID [--callback-url URL]
+
+Finds out what is wrong with a configuration: whether the server can be reached and
+trusted, is a PowerFolder server, knows the client and its secret, and agrees about
+the time; and whether the callback URL is one. Signs nobody in and changes nothing.
+
+  --server URL            base URL of the server, with its context path
+                          (default: $POWERFOLDER_URL)
+  --client-id ID          the registered client's ID (default: $POWERFOLDER_CLIENT_ID)
+  --callback-url URL      the strategy's callbackURL
+  --ca FILE               CA certificate (PEM) to trust besides the well-known ones
+  --allow-insecure-http   allow http to a server that is not on this machine
+  --help                  print this
+
+The client's secret is read from $POWERFOLDER_CLIENT_SECRET.
+The exit status is 0 when all is well, and 1 otherwise.
+`,
+    options: {
+      server: { type: 'string' },
+      'client-id': { type: 'string' },
+      'callback-url': { type: 'string' },
+      ca: { type: 'string' },
+      'allow-insecure-http': { type: 'boolean' },
+    },
+    run: check,
+  },
+  simulate: {
+    summary: 'Starts a simulated PowerFolder server, to try things out.',
+    help: `Usage: passport-powerfolder simulate [--port N] [--callback-style path|query] [--host NAME]
+
+Starts a simulated PowerFolder server on this machine, for development and tests
+only, and prints its address, who can sign in, and a client with its secret.
+
+  --port N                port to listen on (default: any free one)
+  --callback-style STYLE  how the answer comes back to your application: as
+                          PowerFolder documents it, /oauth/code=… (path, the default),
+                          or as usual, /oauth?code=… (query)
+  --host NAME             localhost or 127.0.0.1 (the default): the name in its address.
+                          Browsers share cookies between all ports of a name; so give
+                          the one that your application does not use.
+  --help                  print this
+`,
+    options: { port: { type: 'string' }, 'callback-style': { type: 'string' }, host: { type: 'string' } },
+    run: simulate,
+  },
+};
+
+const topHelp = `Usage: passport-powerfolder <command> [options]
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
+  .join('\n')}
+
+passport-powerfolder <command> --help tells more; --version prints the version.
+`;
+
+/**
+ * Runs one command.
+ *
+ * @param argv The arguments, without node's path and the script's.
+ * @returns The exit status: 0 when all went well, and 1 otherwise.
+ */
+export async function main(argv: string[], io: CommandLine): Promise<number> {
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    io.stderr.write(
+      `${paint(io.stderr, io.env, 'red', 'passport-powerfolder:')} ${inWords((error as Error).message)}\n`,
+    );
+    return 1;
+  }
+}
+
+async function dispatch([first, ...rest]: string[], io: CommandLine): Promise<number> {
+  if (first === undefined) {
+    io.stderr.write(topHelp);
+    return 1;
+  }
+  if (first === '--version') {
+    const manifest = readFileSync(join(__dirname, '..', 'package.json'), 'utf8');
+    io.stdout.write(`${JSON.parse(manifest).version}\n`);
+    return 0;
+  }
+  if (first === '--help' || first === '-h') {
+    io.stdout.write(topHelp);
+    return 0;
+  }
+  if (first.startsWith('-')) {
+    refuseOption(/^--[^=]+/.exec(first)?.[0] ?? first.slice(0, 2), ['help', 'version']);
+  }
+  const command = Object.hasOwn(commands, first) ? commands[first] : undefined;
+  // What is no command is not repeated, unless it is nearly one: it may have been meant to be secret.
+  if (!command) {
+    const meant = nearest(first, Object.keys(commands));
+    throw new Mistake(
+      meant
+        ? `There is no command ${plainText(first)}; did you mean ${meant}?`
+        : `There is no such command; there are ${Object.keys(commands).join(', ')}. See passport-powerfolder --help.`,
+    );
+  }
+  const values = parse(command.options, rest);
+  if (values['help']) {
+    io.stdout.write(command.help);
+    return 0;
+  }
+  return await command.run(values, io);
+}
+
+/** Our own reading of node's tokens: its messages are for programmers, and quote values. */
+function parse(own: Command['options'], args: string[]): Values {
+  const options: Command['options'] = { ...own, help: { type: 'boolean', short: 'h' } };
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
+  const values: Values = {};
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const { name, rawName, value, inlineValue } = token;
+    const option = Object.hasOwn(options, name) ? options[name] : undefined;
+    if (!option) return refuseOption(rawName, Object.keys(options));
+    if (values[name] !== undefined) throw new Mistake(`${rawName} is given more than once.`);
+    if (option.type === 'boolean') {
+      if (inlineValue) throw new Mistake(`${rawName} takes no value.`);
+      values[name] = true;
+    } else {
+      if (!value || (!inlineValue && value.startsWith('-'))) throw new Mistake(`${rawName} needs a value after it.`);
+      values[name] = value;
+    }
+  }
+  if (tokens.some(({ kind }) => kind === 'positional')) {
+    throw new Mistake('There is a value without an option before it. See --help for the options.');
+  }
+  return values;
+}
+
+/** @throws {Mistake} always. */
+function refuseOption(rawName: string, known: string[]): never {
+  const secret = ['password', 'admin-password', 'secret', 'client-secret'];
+  const meant = nearest(rawName.replace(/^-+/, ''), [...known, ...secret]);
+  if (/pass|secret/i.test(rawName) || (meant && secret.includes(meant))) {
+    throw new Mistake(
+      'Passwords and secrets are not taken as arguments, where the list of processes and the history of the shell show them. Set the environment variable POWERFOLDER_ADMIN_PASSWORD (or type it when asked) and POWERFOLDER_CLIENT_SECRET instead. What was just typed should be changed.',
+    );
+  }
+  throw new Mistake(
+    `There is no option ${plainText(rawName)}${meant ? `; did you mean --${meant}?` : '. See --help.'}`,
+  );
+}
+
+/** The candidate that was probably meant: at most two fifths of it typed differently. */
+function nearest(typed: string, candidates: string[]): string | undefined {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: distance(typed.toLowerCase(), candidate) }))
+    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length * 0.4)))
+    .sort((a, b) => a.distance - b.distance);
+  return best?.candidate;
+}
+
+/** Levenshtein's. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...a.slice(0, 50)].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + (letter === b[j] ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** A sentence in which the options of our functions are called as they are on the command line. */
+function inWords(sentence: string): string {
+  const names = {
+    serverURL: '--server',
+    clientID: '--client-id',
+    callbackURL: '--callback-url',
+    clientSecret: 'POWERFOLDER_CLIENT_SECRET',
+    'admin.username': '--admin',
+    'admin.password': "The administrator's password",
+    'set allowInsecureHTTP: true': 'give --allow-insecure-http',
+  };
+  return Object.entries(names).reduce((text, [name, here]) => text.replaceAll(name, here), sentence);
+}
+
+function required(values: Values, option: string, env: CommandLine['env'], variable?: string): string {
+  const value = values[option] ?? (variable && env[variable]);
+  if (typeof value === 'string' && value !== '') return value;
+  throw new Mistake(`--${option} is missing${variable ? `, and ${variable} is not set` : ''}. See --help.`);
+}
+
+const colours = { red: 31, green: 32, yellow: 33 };
+
+function paint(stream: { isTTY?: boolean }, env: CommandLine['env'], colour: keyof typeof colours, text: string) {
+  return stream.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb' ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text;
+}
+
+/** A line of an environment file, which is quoted where a shell or dotenv would read it differently. */
+function environmentLine(name: string, value: string): string {
+  return `${name}=${/^[\w.,:/@%+~-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}\n`;
+}
+
+/** How the server is reached, by the options that `register` and `check` share. */
+function transportOf(values: Values): Transport {
+  const { ca } = values;
+  return checkedTransport({
+    allowInsecureHTTP: values['allow-insecure-http'] === true,
+    dispatcher:
+      typeof ca === 'string' ? new Agent({ connect: { ca: [...rootCertificates, certificate(ca)] } }) : undefined,
+  });
+}
+
+function certificate(file: string): string {
+  try {
+    const pem = readFileSync(file, 'utf8');
+    new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    throw new Mistake(
+      code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR'
+        ? `The file given with --ca cannot be read (${code}).`
+        : 'The file given with --ca holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).',
+    );
+  }
+}
+
+async function register(values: Values, io: CommandLine): Promise<number> {
+  const { env, stdout, stderr } = io;
+  const server = required(values, 'server', env, 'POWERFOLDER_URL');
+  const username = required(values, 'admin', env);
+  const transport = transportOf(values);
+  // Before the password is asked for.
+  const serverURL = serverBase(server, transport);
+  const clientSecret = env['POWERFOLDER_CLIENT_SECRET'] || undefined;
+  const clientID = (values['client-id'] as string | undefined) ?? (env['POWERFOLDER_CLIENT_ID'] || undefined);
+  try {
+    const password =
+      env['POWERFOLDER_ADMIN_PASSWORD'] || (await askPassword(`Password of ${plainText(username)}: `, io));
+    const client = await registerClient({
+      ...transport,
+      serverURL,
+      admin: { username, password },
+      clientID,
+      clientSecret,
+    });
+    stdout.write(environmentLine('POWERFOLDER_URL', serverURL));
+    stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', client.clientID));
+    if (!clientSecret) stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', client.clientSecret));
+    stderr.write(
+      `${paint(stderr, env, 'green', 'Registered')} ${client.clientID} at ${serverURL}. ${
+        clientSecret
+          ? 'Its secret is the one in POWERFOLDER_CLIENT_SECRET.'
+          : 'Put these lines into the environment of your application; the secret is shown this once.'
+      }\n`,
+    );
+    return 0;
+  } catch (error) {
+    if (!(error instanceof PowerFolderError)) throw error;
+    throw new Mistake(connectionProblem(error, serverURL)?.text ?? error.message);
+  } finally {
+    await transport.dispatcher?.destroy();
+  }
+}
+
+/**
+ * One line of the standard input; on a terminal after a question, and without echo. There node's readline does the
+ * editing, while what it would show goes nowhere.
+ */
+async function askPassword(question: string, { stdin, stderr }: CommandLine): Promise<string> {
+  const terminal = stdin.isTTY === true;
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: stdin, output: nowhere, terminal, historySize: 0 });
+  // Only now: what is typed from here on is not echoed.
+  if (terminal) stderr.write(question);
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const give = (line: string) =>
+        line === '' ? reject(new Mistake('No password was given; nothing was registered.')) : resolve(line);
+      lines.once('line', give);
+      lines.once('close', () => give(''));
+      lines.once('SIGINT', () => reject(new Mistake('Cancelled; nothing was registered.')));
+    });
+  } finally {
+    lines.close();
+    if (terminal) stderr.write('\n');
+  }
+}
+
+async function check(values: Values, { env, stdout }: CommandLine): Promise<number> {
+  const server = required(values, 'server', env, 'POWERFOLDER_URL');
+  const clientID = required(values, 'client-id', env, 'POWERFOLDER_CLIENT_ID');
+  const transport = transportOf(values);
+  const marks = { ok: ['green', 'ok   '], wrong: ['red', 'WRONG'], unclear: ['yellow', '?    '] } as const;
+  let problems = 0;
+  const checked: string[] = [];
+  const report = ({ verdict, about, text }: Finding) => {
+    const [colour, mark] = marks[verdict];
+    stdout.write(`${paint(stdout, env, colour, mark)}  ${about.padEnd(8)}  ${inWords(text)}\n`);
+    if (verdict === 'wrong') problems++;
+    if (verdict === 'ok') checked.push(about);
+  };
+  try {
+    const findings = checkServer(server, clientID, env['POWERFOLDER_CLIENT_SECRET'], transport);
+    for await (const finding of findings) report(finding);
+  } finally {
+    await transport.dispatcher?.destroy();
+  }
+  const { 'callback-url': callbackURL } = values;
+  if (typeof callbackURL === 'string') report(checkCallback(callbackURL, transport));
+  stdout.write(
+    problems === 0
+      ? `No problem found; checked: ${checked.join(', ')}.\n`
+      : `${problems} ${problems === 1 ? 'problem' : 'problems'} found.\n`,
+  );
+  return problems === 0 ? 0 : 1;
+}
+
+async function simulate(values: Values, { stdout, stderr }: CommandLine): Promise<number> {
+  const { port = '0', 'callback-style': callbackStyle = 'path', host: hostname = '127.0.0.1' } = values;
+  if (typeof port !== 'string' || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw new Mistake('--port must be a number from 0 to 65535; 0 is any free port.');
+  }
+  if (callbackStyle !== 'path' && callbackStyle !== 'query') {
+    throw new Mistake('--callback-style must be path or query.');
+  }
+  if (hostname !== 'localhost' && hostname !== '127.0.0.1') {
+    throw new Mistake('--host must be localhost or 127.0.0.1: the simulated server is for this machine only.');
+  }
+  const options = { port: Number(port), callbackStyle, hostname, hints: true } as const;
+  const server = await startPowerFolderServer(options).catch((error: { code?: string }) => {
+    if (error.code === 'EADDRINUSE') throw new Mistake(`Port ${port} is in use. Give another --port, or none.`);
+    if (error.code === 'EACCES') throw new Mistake(`Port ${port} needs special rights. Give one above 1023, or none.`);
+    throw error;
+  });
+  const ended = new Promise((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  stdout.write(`server: ${server.url}
+username: ${server.username}
+password: ${server.password}
+client id: ${server.clientID}
+client secret: ${server.clientSecret}
+administrator: ${server.admin.username}
+administrator's password: ${server.admin.password}
+
+`);
+  stdout.write(environmentLine('POWERFOLDER_URL', server.url));
+  stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', server.clientID));
+  stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', server.clientSecret));
+  stderr.write('A simulated PowerFolder server, for development and tests only. Ctrl-C ends it.\n');
+  await ended;
+  await server.close();
+  return 0;
+}
+
+if (require.main === module) {
+  // Whoever reads the output may stop before its end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
+  // Not process.exit, which would cut off what is still being written to a pipe.
+  void main(process.argv.slice(2), process).then((status) => {
+    process.exitCode = status;
+  });
+}

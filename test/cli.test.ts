@@ -1,0 +1,709 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import {
+  type PowerFolderServer,
+  type PowerFolderServerOptions,
+  startPowerFolderServer,
+} from 'passport-powerfolder/testing';
+import { type CommandLine, main } from '../lib/cli.ts';
+import { type Listener, listen } from './support/listener.ts';
+
+const root = join(__dirname, '..');
+const tlsFile = (name: string) => join(__dirname, 'fixtures/tls', name);
+const tls = (certificate: string) => ({
+  key: readFileSync(tlsFile('server.key')),
+  cert: readFileSync(tlsFile(certificate)),
+});
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+const admin = { username: 'admin', password: 'adminSENTINELpassword' };
+
+async function startServer(options: PowerFolderServerOptions = {}): Promise<PowerFolderServer> {
+  const server = await startPowerFolderServer({
+    clients: [{ id: 'app', secret: 'clientSENTINELsecret' }],
+    accounts: [
+      { username: 'ada', password: 'ada' },
+      { ...admin, admin: true },
+    ],
+    ...options,
+  });
+  closers.push(() => server.close());
+  return server;
+}
+
+async function startListener(...args: Parameters<typeof listen>): Promise<Listener> {
+  const listener = await listen(...args);
+  closers.push(() => listener.close());
+  return listener;
+}
+
+interface Run {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command in this process, and sees to it that nothing secret that it was given comes out again. */
+async function run(
+  argv: string[],
+  { env = {}, input, terminal = false }: { env?: CommandLine['env']; input?: string; terminal?: boolean } = {},
+): Promise<Run> {
+  const stdin = Object.assign(new PassThrough(), { isTTY: false });
+  if (input !== undefined) stdin.end(input);
+  const stdout = Object.assign(new PassThrough(), { isTTY: terminal });
+  const stderr = Object.assign(new PassThrough(), { isTTY: terminal });
+  const output = Promise.all([text(stdout), text(stderr)]);
+  const status = await main(argv, { env, stdin, stdout, stderr });
+  stdout.end();
+  stderr.end();
+  const [out, err] = await output;
+  expect(out + err).not.toMatch(/SENTINEL|^\s+at /m);
+  return { status, stdout: out, stderr: err };
+}
+
+const checkEnv = { POWERFOLDER_CLIENT_SECRET: 'clientSENTINELsecret' };
+
+/** What `check` finds, each line as [mark, subject, sentence]. */
+async function findings(argv: string[], env: CommandLine['env'] = checkEnv) {
+  const { status, stdout, stderr } = await run(['check', ...argv], { env });
+  expect(stderr).toBe('');
+  const lines = stdout.trimEnd().split('\n');
+  const last = lines.pop();
+  return {
+    status,
+    last,
+    found: lines.map((line) => /^(\S+) +(\S+) +(.*)$/.exec(line)?.slice(1) as [string, string, string]),
+  };
+}
+
+/** The one thing that is wrong, in its sentence. */
+async function problem(argv: string[], env?: CommandLine['env']): Promise<[about: string, sentence: string]> {
+  const { status, last, found } = await findings(argv, env);
+  const [first, ...more] = found.filter(([mark]) => mark === 'WRONG');
+  expect([status, last, more]).toEqual([1, '1 problem found.', []]);
+  return [first?.[1] ?? '', first?.[2] ?? ''];
+}
+
+describe('main', () => {
+  it('prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    expect(await run(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it.each([
+    [['--help'], /register .*\n.*check .*\n.*simulate/],
+    [['-h'], /Usage/],
+    [['register', '--help'], /Usage: passport-powerfolder register[\s\S]*POWERFOLDER_ADMIN_PASSWORD/],
+    [['check', '--help'], /Usage: passport-powerfolder check[\s\S]*POWERFOLDER_CLIENT_SECRET/],
+    [['simulate', '-h'], /Usage: passport-powerfolder simulate/],
+  ])('explains itself on the standard output for %j', async (argv, words) => {
+    const { status, stdout, stderr } = await run(argv);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(words);
+  });
+
+  it.each<[argv: string[], words: RegExp]>([
+    [[], /Usage: passport-powerfolder <command>/],
+    [['regsiter'], /no command regsiter; did you mean register\?/],
+    [['SENTINEL'], /no such command; there are register, check, simulate/],
+    [['--vresion'], /no option --vresion; did you mean --version\?/],
+    [['constructor'], /no such command/],
+    [['check', '--sever', 'x'], /no option --sever; did you mean --server\?/],
+    [['check', '--Client-ID=x'], /no option --Client-ID; did you mean --client-id\?/],
+    [['check', '--frobnicate'], /no option --frobnicate\. See --help/],
+    [['check', '-phunterSENTINEL'], /no option -p\. See --help/],
+    [['check', '--server'], /--server needs a value/],
+    [['check', '--server', '--client-id', 'x'], /--server needs a value/],
+    [['check', '--server='], /--server needs a value/],
+    [['check', '--allow-insecure-http=yes'], /--allow-insecure-http takes no value/],
+    [['check', '--server', 'a', '--server', 'b'], /--server is given more than once/],
+    [['check', 'SENTINEL'], /a value without an option before it/],
+    [['check', '--', '--server'], /a value without an option before it/],
+    [['check'], /--server is missing, and POWERFOLDER_URL is not set/],
+    [['check', '--server', 'https://x.invalid'], /--client-id is missing, and POWERFOLDER_CLIENT_ID is not set/],
+    [['register', '--server', 'https://x.invalid'], /--admin is missing\. See/],
+    [['register', '--server', 'x.invalid', '--admin', 'a'], /--server is not an absolute URL/],
+    [['register', '--server', 'http://x.invalid', '--admin', 'a'], /--server must be https.*--allow-insecure-http/],
+    [
+      ['check', '--server', 'https://x.invalid', '--client-id', 'x', '--ca', '/nowhere'],
+      /--ca cannot be read \(ENOENT\)/,
+    ],
+    [['check', '--server', 'https://x.invalid', '--client-id', 'x', '--ca', __filename], /holds no certificate/],
+    [['simulate', '--port', '65536'], /--port must be a number from 0 to 65535/],
+    [['simulate', '--port', '1e3'], /--port must be/],
+    [['simulate', '--callback-style', 'body'], /--callback-style must be path or query/],
+    [['simulate', '--host', 'example.com'], /--host must be localhost or 127\.0\.0\.1/],
+  ])('says what is wrong with %j in words, on the standard error, and ends with status 1', async (argv, words) => {
+    const { status, stdout, stderr } = await run(argv);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(words);
+  });
+
+  it.each([
+    [['register', '--password', 'SENTINEL']],
+    [['register', '--pasword=SENTINEL']],
+    [['register', '--admin-password', 'SENTINEL', '--server', 'x']],
+    [['check', '--secret=SENTINEL']],
+    [['check', '--client-secret', 'SENTINEL']],
+    [['check', '--clientSecret', 'SENTINEL']],
+    [['check', '--client-secrt', 'SENTINEL']],
+    [['--password', 'SENTINEL', 'register']],
+  ])('R29: takes no secret as an argument, and names the environment instead: %j', async (argv) => {
+    const { status, stderr } = await run(argv);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/not taken as arguments.*POWERFOLDER_ADMIN_PASSWORD.*POWERFOLDER_CLIENT_SECRET/);
+  });
+
+  it('uses colours on a terminal, but not with NO_COLOR, not on a dumb one and not in a pipe', async () => {
+    const { url } = await startServer();
+    const argv = ['check', '--server', url, '--client-id', 'app'];
+    const outputs = [];
+    for (const [terminal, env] of [
+      [true, {}],
+      [true, { NO_COLOR: '1' }],
+      [true, { TERM: 'dumb' }],
+      [false, { FORCE_COLOR: '1' }],
+    ] as const) {
+      const { stdout } = await run(argv, { terminal, env: { ...checkEnv, ...env } });
+      const { stderr } = await run(['nothing'], { terminal, env });
+      outputs.push([stdout.includes('\x1b['), stderr.includes('\x1b[')]);
+    }
+    expect(outputs).toEqual([
+      [true, true],
+      [false, false],
+      [false, false],
+      [false, false],
+    ]);
+  });
+
+  describe('register', () => {
+    it('prints what to put into the environment on the standard output, and all else elsewhere', async () => {
+      const server = await startServer({ contextPath: '/powerfolder' });
+      const { status, stdout, stderr } = await run(['register', '--server', `${server.url}/`, '--admin', 'admin'], {
+        input: `${admin.password}\n`,
+      });
+      const { id, secret } = server.clients[1] ?? {};
+      expect(stdout).toBe(
+        `POWERFOLDER_URL=${server.url}\nPOWERFOLDER_CLIENT_ID=${id}\nPOWERFOLDER_CLIENT_SECRET=${secret}\n`,
+      );
+      expect([status, id, secret]).toEqual([
+        0,
+        expect.stringMatching(/./),
+        expect.stringMatching(/^[A-Za-z0-9]{43,}$/),
+      ]);
+      expect(stderr).toMatch(/^Registered passport-powerfolder-/);
+      expect(stderr).not.toContain(secret);
+    });
+
+    it.each([
+      ['the first line of the standard input', { input: `${admin.password}\r\nmore\n` }],
+      ['a standard input without a line break', { input: admin.password }],
+      // Its standard input never ends: it must not be waited for.
+      ['POWERFOLDER_ADMIN_PASSWORD', { env: { POWERFOLDER_ADMIN_PASSWORD: admin.password } }],
+    ])('takes the password from %s', async (_, given) => {
+      const { url } = await startServer();
+      expect(await run(['register', '--server', url, '--admin', 'admin'], given)).toMatchObject({ status: 0 });
+    });
+
+    it('R29: registers the secret in POWERFOLDER_CLIENT_SECRET without printing it', async () => {
+      const server = await startServer();
+      const env = { POWERFOLDER_CLIENT_SECRET: 'SENTINEL', POWERFOLDER_ADMIN_PASSWORD: admin.password };
+      const { status, stdout } = await run(
+        ['register', '--server', server.url, '--admin=admin', '--client-id=my$app'],
+        {
+          env,
+        },
+      );
+      // Quoted, since a shell would put a variable there.
+      expect([status, stdout]).toEqual([0, `POWERFOLDER_URL=${server.url}\nPOWERFOLDER_CLIENT_ID='my$app'\n`]);
+      expect(server.clients).toContainEqual({ id: 'my$app', secret: 'SENTINEL' });
+    });
+
+    it('takes server and client ID from the environment too, and options before that', async () => {
+      const server = await startServer();
+      const env = {
+        POWERFOLDER_URL: server.url,
+        POWERFOLDER_CLIENT_ID: 'of-env',
+        POWERFOLDER_ADMIN_PASSWORD: admin.password,
+      };
+      await run(['register', '--admin', 'admin'], { env });
+      await run(['register', '--admin', 'admin', '--client-id', 'given'], { env });
+      expect(server.clients.map(({ id }) => id)).toEqual(['app', 'of-env', 'given']);
+    });
+
+    it.each([
+      ['a wrong password', 'admin', 'wrongSENTINEL', /does not accept the administrator's user name or password/],
+      ['an account that is no administrator', 'ada', 'ada', /is no administrator/],
+      ['a missing password', 'admin', '', /No password was given; nothing was registered/],
+    ])('says what is the matter with %s', async (_, name, input, words) => {
+      const server = await startServer();
+      const { status, stdout, stderr } = await run(['register', '--server', server.url, '--admin', name], { input });
+      expect([status, stdout, server.clients.length]).toEqual([1, '', 1]);
+      expect(stderr).toMatch(words);
+    });
+
+    it('says how to trust a CA, and registers when it does', async () => {
+      const server = await startServer({ tls: tls('server.pem') });
+      const argv = ['register', '--server', server.url, '--admin', 'admin'];
+      const refused = await run(argv, { input: admin.password });
+      expect([refused.status, refused.stderr]).toEqual([
+        1,
+        expect.stringMatching(/no CA that is trusted here.*--ca FILE/),
+      ]);
+      expect(server.requests).toEqual([]);
+      const trusted = await run([...argv, '--ca', tlsFile('ca.pem')], { input: admin.password });
+      expect(trusted.status).toBe(0);
+    });
+  });
+
+  describe('check', () => {
+    it('prints what was checked when all is good, and ends with status 0', async () => {
+      const { url, requests } = await startServer({ contextPath: '/powerfolder' });
+      const result = await findings([
+        ...['--server', `${url}/`, '--client-id', 'app', '--callback-url', 'https://app.example.com/oauth'],
+      ]);
+      expect(result).toEqual({
+        status: 0,
+        last: 'No problem found; checked: server, clock, client, callback.',
+        found: [
+          ['ok', 'server', `${url} answers as a PowerFolder server does.`],
+          ['ok', 'clock', expect.stringMatching(/^The server's clock and this computer's are \d s apart\.$/)],
+          ['ok', 'client', 'The server knows app and its secret.'],
+          ['ok', 'callback', 'https://app.example.com/oauth is a callback URL.'],
+        ],
+      });
+      expect(requests.map(({ method, url: path }) => `${method} ${path}`)).toEqual([
+        'POST /powerfolder/oauth/token',
+        'POST /powerfolder/oauth/token',
+      ]);
+    });
+
+    it('takes all from the environment', async () => {
+      const { url } = await startServer();
+      const env = { POWERFOLDER_URL: url, POWERFOLDER_CLIENT_ID: 'app', ...checkEnv };
+      expect(await findings([], env)).toMatchObject({ status: 0 });
+    });
+
+    it('finds that nothing listens', async () => {
+      const { url, close } = await listen(() => {});
+      await close();
+      expect(await problem(['--server', url, '--client-id', 'app'])).toEqual([
+        'reach',
+        expect.stringMatching(/Nothing answers at 127.* \(ECONNREFUSED\)\. Check the port/),
+      ]);
+    });
+
+    it('finds that no answer comes', async () => {
+      const server = await startServer();
+      server.failNext('token', { silence: true });
+      const [about, sentence] = await problem(['--server', server.url, '--client-id', 'app']);
+      expect([about, sentence]).toEqual(['reach', expect.stringMatching(/did not answer within 10 s/)]);
+    }, 20_000);
+
+    it('finds that there is no such host', async () => {
+      expect(await problem(['--server', 'https://powerfolder.invalid', '--client-id', 'app'])).toEqual([
+        'DNS',
+        expect.stringMatching(/no address for powerfolder\.invalid \((ENOTFOUND|EAI_AGAIN)\)\. Check the spelling/),
+      ]);
+    });
+
+    it.each([
+      [
+        'of an untrusted CA',
+        'server.pem',
+        [],
+        /no CA that is trusted here.*--ca FILE.*NODE_EXTRA_CA_CERTS.*dispatcher/,
+      ],
+      ['of another host', 'other-name.pem', ['--ca', tlsFile('ca.pem')], /not for the name 127\.0\.0\.1/],
+      ['that has expired', 'expired.pem', ['--ca', tlsFile('ca.pem')], /not valid at this time \(CERT_HAS_EXPIRED\)/],
+    ])('R23: finds a certificate %s, and sends nothing', async (_, certificate, more, words) => {
+      const server = await startServer({ tls: tls(certificate) });
+      expect(await problem(['--server', server.url, '--client-id', 'app', ...more])).toEqual([
+        'TLS',
+        expect.stringMatching(words),
+      ]);
+      expect(server.requests).toEqual([]);
+    });
+
+    it('finds nothing wrong with a certificate of a CA that is given', async () => {
+      const { url } = await startServer({ tls: tls('server.pem') });
+      expect(await findings(['--server', url, '--client-id', 'app', '--ca', tlsFile('ca.pem')])).toMatchObject({
+        status: 0,
+      });
+    });
+
+    it('finds https where only http is spoken', async () => {
+      const { url } = await startServer();
+      expect(await problem(['--server', url.replace('http:', 'https:'), '--client-id', 'app'])).toEqual([
+        'TLS',
+        expect.stringMatching(/fails \(ERR_SSL_\w+\)\. Check the port.*http may be spoken there/),
+      ]);
+    });
+
+    it('finds http where https is meant: of another host', async () => {
+      expect(await problem(['--server', 'http://powerfolder.invalid', '--client-id', 'app'])).toEqual([
+        'server',
+        expect.stringMatching(/--server must be https.*use https:\/\/powerfolder\.invalid.*--allow-insecure-http/),
+      ]);
+    });
+
+    it('finds http where https is meant: a redirect there', async () => {
+      const { url } = await startListener((req, res) => {
+        res.writeHead(301, { location: `https://powerfolder.example.com${req.url}` }).end();
+      });
+      expect(await problem(['--server', `${url}/pf`, '--client-id', 'app'])).toEqual([
+        'https',
+        'The server wants https. Give --server https://powerfolder.example.com/pf',
+      ]);
+    });
+
+    it('finds http where https is meant: a port for TLS', async () => {
+      const { url } = await startServer({ tls: tls('server.pem') });
+      expect(await problem(['--server', url.replace('https:', 'http:'), '--client-id', 'app'])).toEqual([
+        'https',
+        expect.stringMatching(`does not speak http .*give --server ${url}$`),
+      ]);
+    });
+
+    it.each([
+      ['no context path', '/powerfolder', ''],
+      ['another context path', '', '/files'],
+      ['a page instead of the base URL', '/powerfolder', '/powerfolder/login'],
+      ['the token endpoint instead of the base URL', '/deep/er', '/deep/er/oauth/token'],
+    ])('finds a wrong context path: %s', async (_, contextPath, given) => {
+      const { url, requests } = await startServer({ contextPath });
+      const { origin } = new URL(url);
+      expect(await problem(['--server', origin + given, '--client-id', 'app'])).toEqual([
+        'path',
+        `The context path is wrong: PowerFolder is at ${url}. Give that as --server.`,
+      ]);
+      // The secret is for the server that was named only.
+      expect(requests.map(({ body }) => body).join()).not.toContain('SENTINEL');
+    });
+
+    it('finds a wrong context path where the home page leads to the right one', async () => {
+      const { url } = await startListener((req, res) => {
+        if (req.url === '/') res.writeHead(302, { location: '/unusual/login' }).end();
+        else if (req.url === '/unusual/oauth/token') res.writeHead(401).end('{"error":"invalid_client"}');
+        else res.writeHead(404).end();
+      });
+      expect(await problem(['--server', url, '--client-id', 'app'])).toEqual([
+        'path',
+        `The context path is wrong: PowerFolder is at ${url}/unusual. Give that as --server.`,
+      ]);
+    });
+
+    it.each<[name: string, status: number, body: string]>([
+      ['has no such page', 404, '<html>Not Found</html>'],
+      ['says so in JSON', 404, '{"status":404,"error":"Not Found"}'],
+      ['has a page for everything', 200, '<!doctype html><p>Welcome'],
+      ['takes everything', 200, '{"ok":true}'],
+      ['takes no POST', 405, ''],
+      ['sends what is no text', 200, '\xff'],
+    ])('finds a server that is not PowerFolder: one that %s', async (_, status, body) => {
+      const { url, requests } = await startListener((_req, res) => {
+        res.writeHead(status).end(body, 'latin1');
+      });
+      expect(await problem(['--server', url, '--client-id', 'app'])).toEqual([
+        'server',
+        expect.stringMatching(/this is not a PowerFolder server, or not its base URL\. Check the host/),
+      ]);
+      expect(requests.map((request) => request.body).join()).not.toContain('SENTINEL');
+    });
+
+    it('says where a server leads that is not PowerFolder', async () => {
+      const { url } = await startListener((_req, res) => {
+        res.writeHead(302, { location: 'https://cloud.example.com/%1B[31m?from=x' }).end();
+      }, tls('server.pem'));
+      expect(await problem(['--server', url, '--client-id', 'app', '--ca', tlsFile('ca.pem')])).toEqual([
+        'server',
+        expect.stringMatching(
+          /It leads to https:\/\/cloud\.example\.com\/%1B\[31m; check whether the server is there\.$/,
+        ),
+      ]);
+    });
+
+    it('finds a server that is out of order', async () => {
+      const { url } = await startListener((_req, res) => {
+        res.writeHead(503).end('<html>Down</html>');
+      });
+      expect(await problem(['--server', url, '--client-id', 'app'])).toEqual([
+        'server',
+        `${url} is out of order (status 503). Try again later, or ask its administrator.`,
+      ]);
+    });
+
+    it('finds an unknown client', async () => {
+      const { url } = await startServer();
+      expect(await problem(['--server', url, '--client-id', 'other'])).toEqual([
+        'client',
+        expect.stringMatching(/^The client is unknown \(.*invalid_client.*\)\. Check --client-id/),
+      ]);
+    });
+
+    it('finds a wrong secret', async () => {
+      const { url } = await startServer();
+      const env = { POWERFOLDER_CLIENT_SECRET: 'wrongSENTINEL' };
+      expect(await problem(['--server', url, '--client-id', 'app'], env)).toEqual([
+        'secret',
+        expect.stringMatching(/^The client's secret is wrong \(.*invalid_client.*POWERFOLDER_CLIENT_SECRET/),
+      ]);
+    });
+
+    it('finds that there is no secret', async () => {
+      const { url } = await startServer();
+      expect(await problem(['--server', url, '--client-id', 'app'], {})).toEqual([
+        'client',
+        expect.stringMatching(/POWERFOLDER_CLIENT_SECRET is not set/),
+      ]);
+    });
+
+    it.each([
+      ['{"error":"invalid_client"}', /^The client is unknown or its secret is wrong/],
+      [
+        '{"error":"invalid_client","error_description":"Client authentication failed (unknown client, no secret)"}',
+        /^The client is unknown or its secret is wrong/,
+      ],
+      ['{"error":"invalid_request","error_description":"No \\u001b[31m"}', /a reason of its own \(.*"No \[31m"\)/],
+    ])('says both when the server does not tell the one from the other: %s', async (body, words) => {
+      const { url } = await startListener((_req, res) => {
+        res.writeHead(400, { 'content-type': 'application/json' }).end(body);
+      });
+      expect(await problem(['--server', url, '--client-id', 'app'])).toEqual(['client', expect.stringMatching(words)]);
+    });
+
+    it('R29: blots out what a server repeats', async () => {
+      const { url } = await startListener((_req, res) => {
+        res.writeHead(400).end('{"error":"invalid_client","error_description":"Bad: clientSENTINELsecret"}');
+      });
+      const [, sentence] = await problem(['--server', url, '--client-id', 'app']);
+      expect(sentence).toContain('Bad: [hidden]');
+    });
+
+    it.each([
+      ['invalid_grant to everybody', 400, '{"error":"invalid_grant"}', [/^$/, /looks at the code first/]],
+      ['no OAuth error', 400, '', [/no OAuth error: PowerFolder, or not/, /because of the made-up code/]],
+    ])('claims nothing where the server says %s', async (_, status, body, words) => {
+      const { url } = await startListener((_req, res) => {
+        res.writeHead(status).end(body);
+      });
+      const { found, ...rest } = await findings(['--server', url, '--client-id', 'app']);
+      expect(rest.status).toBe(0);
+      const unclear = found.filter(([mark]) => mark === '?').map(([, , sentence]) => sentence);
+      expect(unclear.join('\n')).toMatch(words[1] as RegExp);
+      expect(found.map(([, about]) => about)).toEqual(['server', 'clock', 'client']);
+      if (unclear.length > 1) expect(unclear[0]).toMatch(words[0] as RegExp);
+    });
+
+    it('does not trust a server that gives tokens for a made-up code', async () => {
+      const { url, requests } = await startListener((_req, res) => {
+        if (requests.at(-1)?.body.includes('"app"')) res.end('{"access_token":"x"}');
+        else res.writeHead(401).end('{"error":"invalid_client"}');
+      });
+      expect(await problem(['--server', url, '--client-id', 'app'])).toEqual([
+        'client',
+        expect.stringMatching(/gave tokens for a made-up code/),
+      ]);
+    });
+
+    it.each([
+      [305, /^This computer's clock is 5 min \d s behind the server's/],
+      [-305, /^This computer's clock is 5 min \d s ahead of the server's/],
+      [-86_400, /^This computer's clock is 1440 min/],
+    ])('finds clocks that are %i s apart, and goes on', async (seconds, words) => {
+      const { url } = await startServer({ clockSkew: seconds * 1000 });
+      const { found } = await findings(['--server', url, '--client-id', 'app']);
+      expect(found).toEqual([
+        ['ok', 'server', expect.anything()],
+        ['WRONG', 'clock', expect.stringMatching(words)],
+        ['ok', 'client', expect.anything()],
+      ]);
+    });
+
+    it('lets clocks be a little apart, and servers tell no time', async () => {
+      const { url } = await startServer({ clockSkew: -295_000 });
+      expect(await findings(['--server', url, '--client-id', 'app'])).toMatchObject({ status: 0 });
+      const silent = await startListener((_req, res) => {
+        res.sendDate = false;
+        res.writeHead(400).end('{"error":"invalid_client"}');
+      });
+      expect((await findings(['--server', silent.url, '--client-id', 'app'])).found[1]?.slice(0, 2)).toEqual([
+        '?',
+        'clock',
+      ]);
+    });
+
+    it.each([
+      ['/oauth', /^--callback-url is not an absolute URL/],
+      ['http://app.example.com/oauth', /^--callback-url must be https/],
+      ['https://app.example.com/', /^--callback-url needs a path of its own/],
+      ['https://app.example.com/oauth?x=1', /^--callback-url must not have a query/],
+      ['https://app.example.com/oauth#x', /^--callback-url must not have a fragment/],
+    ])(
+      'finds a callback URL that the strategy would refuse, whatever else is wrong: %s',
+      async (callbackURL, words) => {
+        const { found, last } = await findings([
+          ...['--server', 'https://powerfolder.invalid', '--client-id', 'app', '--callback-url', callbackURL],
+        ]);
+        expect(found.map(([mark, about]) => `${mark} ${about}`)).toEqual(['WRONG DNS', 'WRONG callback']);
+        expect(found[1]?.[2]).toMatch(words);
+        expect(last).toBe('2 problems found.');
+      },
+    );
+  });
+
+  it('says which port is in use that was to be simulated on', async () => {
+    const { url } = await startServer();
+    const { port } = new URL(url);
+    const { status, stderr } = await run(['simulate', '--port', port]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(`Port ${port} is in use\\. Give another --port`)]);
+  });
+});
+
+const cli = ['--import', 'tsx', join(root, 'lib/cli.ts')];
+
+interface Child {
+  process: ChildProcess;
+  /** Everything that came out so far, of both streams. */
+  output: () => string;
+  /** Waits until that has the words in it. */
+  says(words: string): Promise<void>;
+  /** The exit status, or the signal's name. */
+  ended: Promise<number | string | null>;
+}
+
+/** Starts a process that is ended with the test. */
+function start(command: string, args: string[], env: NodeJS.ProcessEnv = {}): Child {
+  const { POWERFOLDER_URL: _, FORCE_COLOR: __, NO_COLOR: ___, ...inherited } = process.env;
+  const child = spawn(command, args, { cwd: root, env: { ...inherited, ...env } });
+  let output = '';
+  const listeners = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (data) => {
+      output += data;
+      for (const listener of listeners) listener();
+    });
+  }
+  const ended = new Promise<number | string | null>((resolve) =>
+    child.once('close', (code, signal) => resolve(code ?? signal)),
+  );
+  closers.push(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return {
+    process: child,
+    output: () => output,
+    ended,
+    says: (words) =>
+      new Promise((resolve, reject) => {
+        const look = () => output.includes(words) && resolve();
+        listeners.add(look);
+        look();
+        ended.then(() => reject(new Error(`It ended without saying "${words}", but: ${output}`)), reject);
+      }),
+  };
+}
+
+describe('passport-powerfolder, the process', () => {
+  jest.setTimeout(30_000);
+
+  it('exits with the status, and without a stack', async () => {
+    const child = start(process.execPath, [...cli, 'chekc']);
+    expect(await child.ended).toBe(1);
+    expect(child.output()).toBe('passport-powerfolder: There is no command chekc; did you mean check?\n');
+  });
+
+  it('reads the password from a pipe that stays open, and ends', async () => {
+    const server = await startServer();
+    const child = start(process.execPath, [...cli, 'register', '--server', server.url, '--admin', 'admin']);
+    child.process.stdin?.write(`${admin.password}\n`);
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toContain(`POWERFOLDER_CLIENT_SECRET=${server.clients[1]?.secret}\n`);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('simulates a server until %s', async (signal) => {
+    const child = start(process.execPath, [...cli, 'simulate', '--callback-style', 'query', '--host', 'localhost']);
+    await child.says('Ctrl-C');
+    const { groups: { url = '', id, secret } = {} } =
+      /^server: (?<url>http:\/\/localhost:\d+)\nusername: ada\npassword: \S+\nclient id: (?<id>\S+)\nclient secret: (?<secret>\S+)\n/.exec(
+        child.output(),
+      ) ?? {};
+    expect(child.output()).toContain(
+      `\nPOWERFOLDER_URL=${url}\nPOWERFOLDER_CLIENT_ID=${id}\nPOWERFOLDER_CLIENT_SECRET=${secret}\n`,
+    );
+    // What it prints is a working configuration.
+    const env = { POWERFOLDER_URL: url, POWERFOLDER_CLIENT_ID: id, POWERFOLDER_CLIENT_SECRET: secret };
+    expect(await run(['check'], { env })).toMatchObject({ status: 0 });
+    child.process.kill(signal);
+    expect(await child.ended).toBe(0);
+  });
+
+  it('says nothing when its reader has gone away', async () => {
+    const child = start('sh', ['-c', '"$0" "$@" | true', process.execPath, ...cli, '--help']);
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toBe('');
+  });
+});
+
+const hasTerminal = process.platform === 'linux' && spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0;
+
+describe('passport-powerfolder on a terminal', () => {
+  jest.setTimeout(30_000);
+
+  if (!hasTerminal) {
+    it('needs script of util-linux', () => {
+      process.stderr.write('NOT RUN: the tests on a terminal, since there is no "script" of util-linux.\n');
+      expect(process.env['REQUIRE_ALL']).toBeUndefined();
+    });
+    return;
+  }
+
+  /** In a pseudo-terminal, with a shell that tells the terminal's state afterwards. */
+  const onTerminal = (command: string) =>
+    start('script', ['-qec', `${command}; echo "status $?"; stty -a`, '/dev/null']);
+  const register = (url: string) =>
+    `'${process.execPath}' ${cli.map((arg) => `'${arg}'`).join(' ')} register --server ${url} --admin admin`;
+
+  it('asks for the password without echo; Backspace works; the terminal is as before', async () => {
+    const server = await startServer();
+    const child = onTerminal(register(server.url));
+    await child.says('Password of admin: ');
+    child.process.stdin?.write(`${admin.password}xy\x7f\x7f\r`);
+    expect(await child.ended).toBe(0);
+    expect(child.output()).not.toContain('SENTINEL');
+    expect(child.output()).toContain('status 0');
+    expect(child.output()).toContain('\x1b[32mRegistered');
+    expect(child.output()).toMatch(/ icanon[\s\S]* echo /);
+    expect(server.clients).toHaveLength(2);
+  });
+
+  it('is cancelled by Ctrl-C, and the terminal is as before', async () => {
+    const server = await startServer();
+    const child = onTerminal(register(server.url));
+    await child.says('Password of admin: ');
+    child.process.stdin?.write('SENTINEL\x03');
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toMatch(/Cancelled; nothing was registered\.\r\nstatus 1/);
+    expect(child.output()).not.toContain('SENTINEL');
+    expect(child.output()).toMatch(/ icanon[\s\S]* echo /);
+    expect(server.requests).toEqual([]);
+  });
+
+  it('asks while its output goes into a file', async () => {
+    const server = await startServer();
+    const child = onTerminal(`${register(server.url)} > /dev/null`);
+    await child.says('Password of admin: ');
+    child.process.stdin?.write(`${admin.password}\r`);
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toContain('status 0');
+    expect(child.output()).not.toContain('POWERFOLDER_CLIENT_SECRET=');
+  });
+});
