@@ -1,0 +1,233 @@
+/** The application: what happens to a request, from top to bottom. */
+import { join } from 'node:path';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { AuthorizationError, callbackRoute, PowerFolderError, TokenError } from 'passport-powerfolder';
+import type { Logger } from 'pino';
+import type { AppConfig } from './config.ts';
+import { FolderError, folderRoutes } from './folders.ts';
+import { formatBytes, formatTime, timeFromNow } from './format.ts';
+import { accessLog } from './logging.ts';
+import { returnPath } from './return-path.ts';
+import { type SessionStore, sessions } from './sessions.ts';
+import {
+  createPassport,
+  createStrategy,
+  currentUser,
+  requireSignIn,
+  type SignedInUser,
+  signInRoutes,
+} from './sign-in.ts';
+
+export interface Services {
+  sessionStore: SessionStore;
+  log: Logger;
+}
+
+export function createApp(config: AppConfig, { sessionStore, log }: Services): Express {
+  const base = config.basePath;
+  const strategy = createStrategy(config);
+  const authenticator = createPassport(strategy);
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('trust proxy', config.trustProxy);
+  app.set('views', join(__dirname, 'views'));
+  app.set('view engine', 'ejs');
+  // Templates have these, and res.locals.
+  Object.assign(app.locals, { base, appName: 'Folder Desk' });
+
+  app.use(accessLog(log));
+  app.use(securityHeaders(config));
+  app.get('/healthz', async (_req, res) => {
+    const ready = await sessionStore.ready();
+    res.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'session store away' });
+  });
+  app.use(base || '/', express.static(join(__dirname, 'public'), { maxAge: '1h' }));
+
+  // Browsers ask for this one when they show a file.
+  app.get('/favicon.ico', (_req, res) => res.redirect(301, `${base}/icon.svg`));
+
+  app.use((_req, res, next) => {
+    // Pages say who is signed in: neither caches nor the back button after sign-out should show them.
+    res.set('Cache-Control', 'no-store');
+    next();
+  });
+  app.get(callbackRoute(`${base}/oauth`), (_req, res, next) => {
+    // The address holds the code, and the page about what went wrong asks for a stylesheet.
+    res.set('Referrer-Policy', 'no-referrer');
+    next();
+  });
+  app.use(refuseForeignRequests(config));
+  app.use(sessions(config, sessionStore));
+  app.use(authenticator.session());
+  app.use((req, res, next) => {
+    // Tokens stay out of what templates see.
+    const { id, username, displayName, emails } = currentUser(req) ?? {};
+    res.locals['user'] = id && { id, username, displayName, emails };
+    next();
+  });
+
+  const pages = express.Router();
+  pages.use(signInRoutes(config, authenticator, sessionStore, log));
+
+  pages.get('/', (_req, res) => {
+    res.render('home', { powerFolderHost: new URL(config.powerFolder.serverURL).host });
+  });
+
+  pages.get('/account', requireSignIn(base), (req, res) => {
+    const user = currentUser(req) as SignedInUser;
+    const { expiresAt, refreshToken } = user.tokens;
+    res.render('account', {
+      initials: initials(user.displayName),
+      quota: quota(user),
+      expires: expiresAt && {
+        over: expiresAt < Date.now(),
+        at: new Date(expiresAt).toISOString(),
+        text: formatTime(expiresAt),
+        fromNow: timeFromNow(expiresAt),
+      },
+      renewable: refreshToken !== undefined,
+    });
+  });
+
+  pages.use(folderRoutes(config, strategy));
+
+  app.use(base || '/', pages);
+  app.use((_req, res) => {
+    res.status(404).render('error', {
+      title: 'There is nothing here',
+      message: 'The address may be misspelt, or the page has moved.',
+    });
+  });
+  app.use(errorPage(config, sessionStore));
+  return app;
+}
+
+/** "Ada King Lovelace" is "AL". */
+function initials(name: string): string {
+  const words = name.split(/[\s.@_]+/).filter(Boolean);
+  const [first = '', last = ''] = words.length > 1 ? [words[0], words.at(-1)] : words;
+  return ([...first][0] ?? '').concat([...last][0] ?? '').toUpperCase();
+}
+
+function quota({ spaceUsed: used, spaceAllowed: allowed }: SignedInUser) {
+  if (used === undefined || !allowed) return undefined;
+  const percent = Math.min((used / allowed) * 100, 100);
+  return {
+    used: formatBytes(used),
+    allowed: formatBytes(allowed),
+    free: formatBytes(Math.max(allowed - used, 0)),
+    percent,
+    percentage: percent > 0 && percent < 1 ? 'less than 1 %' : `${Math.round(percent)} %`,
+  };
+}
+
+function securityHeaders({ baseURL, powerFolder }: AppConfig): RequestHandler {
+  const https = baseURL.startsWith('https:');
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        // Browsers apply this to redirects too, and a form posted after its session has ended leads to the sign-in.
+        formAction: ["'self'", new URL(powerFolder.serverURL).origin],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    frameguard: { action: 'deny' },
+    originAgentCluster: false,
+    // Other hosts of the domain may not be ready for it.
+    hsts: https && { maxAge: 365 * 24 * 60 * 60, includeSubDomains: false },
+    // With "no-referrer" browsers would send "Origin: null" with this app's own forms.
+    referrerPolicy: { policy: 'same-origin' },
+  });
+}
+
+/**
+ * Protects against cross-site request forgery: whatever changes something must come from a page of this app, which
+ * browsers tell by Sec-Fetch-Site, and older ones by Origin.
+ */
+function refuseForeignRequests({ baseURL }: AppConfig): RequestHandler {
+  const { origin } = new URL(baseURL);
+  return (req, res, next) => {
+    const site = req.get('Sec-Fetch-Site');
+    const own = site === undefined ? req.get('Origin') === origin : site === 'same-origin';
+    if (own || ['GET', 'HEAD', 'OPTIONS'].includes(req.method)) return next();
+    req.log.warn({ event: 'foreign request refused' }, 'foreign request refused');
+    res.status(403).render('error', {
+      title: 'This came from another site',
+      message: 'The request was not sent by a page of this app, so nothing was done.',
+    });
+  };
+}
+
+/** Says in general terms what happened. The details are in the log, under the reference that the page shows. */
+function errorPage({ basePath: base }: AppConfig, sessionStore: SessionStore): ErrorRequestHandler {
+  return async (error, req, res, next) => {
+    if (res.headersSent) {
+      req.log.error({ err: error }, 'failed while answering');
+      return next(error);
+    }
+    const { status, ...page } = (await sessionStore.ready()) ? explain(error) : storeAway;
+    if (status >= 500) req.log.error({ err: error }, 'failed');
+    // The callback cannot be repeated, its code is used; other pages can.
+    const retry = req.method === 'GET' && (returnPath(req.originalUrl, base) ?? `${base}/auth/powerfolder`);
+    const locals = { ...page, retry, reference: req.id };
+    res.status(status).render('error', locals, (renderingFailed: Error | null, html?: string) => {
+      if (renderingFailed) req.log.error({ err: renderingFailed }, 'the error page failed');
+      res.send(html ?? page.title);
+    });
+  };
+}
+
+const storeAway = {
+  status: 503,
+  title: 'Please come back in a moment',
+  message: 'We cannot tell at present who is signed in. Nothing is lost; please try again soon.',
+};
+
+function explain(error: unknown): { status: number; title: string; message: string } {
+  if (error instanceof FolderError && (error.status === 404 || error.status === 405)) {
+    return {
+      status: 404,
+      title: 'This is not there',
+      message: 'The folder or file was moved, renamed or deleted, or is no longer shared with you.',
+    };
+  }
+  if (error instanceof FolderError && error.status === 416) {
+    return { status: 416, title: 'This part is not there', message: 'The file is shorter than what was asked for.' };
+  }
+  if (error instanceof FolderError && error.status === 403) {
+    return {
+      status: 403,
+      title: 'You may not open this',
+      message: 'PowerFolder does not let you see this folder or file.',
+    };
+  }
+  if (
+    error instanceof FolderError ||
+    error instanceof PowerFolderError ||
+    error instanceof TokenError ||
+    error instanceof AuthorizationError
+  ) {
+    return {
+      status: 502,
+      title: 'PowerFolder does not answer as it should',
+      message: 'This app works, but the PowerFolder server could not be used just now. Please try again in a while.',
+    };
+  }
+  const status = Number((error as { status?: unknown }).status);
+  if (status >= 400 && status < 500) {
+    return { status, title: 'This request was not understood', message: 'Please check the address and try again.' };
+  }
+  return {
+    status: 500,
+    title: 'Something went wrong',
+    message: 'The mistake is ours. It was noted; please try again.',
+  };
+}

@@ -1,0 +1,188 @@
+/** The environment as a typed configuration. What is unsafe or cannot work is refused before anything starts. */
+import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+
+export interface Config {
+  production: boolean;
+  /** 0 for any free port. */
+  port: number;
+  /** The address to listen at; undefined for every address of this machine. */
+  host: string | undefined;
+  /** Where browsers find this app, without a slash at the end. May have a path: `https://example.com/my-app`. */
+  baseURL: string;
+  /** The path of {@link baseURL}, without a slash at the end: '' or '/my-app'. */
+  basePath: string;
+  /** The PowerFolder server and this app's registration there; undefined when a simulated server is to be started. */
+  powerFolder: PowerFolderConfig | undefined;
+  authorizationMethod: 'GET' | 'POST';
+  /** The first signs session cookies, all are accepted. */
+  sessionSecrets: string[];
+  /** Sessions live in this Redis; without it, in the memory of this process. */
+  redisURL: string | undefined;
+  /** Express's `trust proxy`: how many proxies, or which, may say who the visitor is and whether https was used. */
+  trustProxy: false | number | string[];
+  /** Sign-in requests that one address may make in a minute. A sign-in takes two. */
+  signInLimit: number;
+}
+
+export interface PowerFolderConfig {
+  serverURL: string;
+  clientID: string;
+  clientSecret: string;
+}
+
+/** The configuration once it is known which server to use. */
+export interface AppConfig extends Config {
+  powerFolder: PowerFolderConfig;
+}
+
+/** Everything that is wrong with the environment, one sentence a line. */
+export class ConfigurationError extends Error {
+  override name = 'ConfigurationError';
+}
+
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const problems: string[] = [];
+  const setting = (name: string) => environment[name]?.trim() || undefined;
+
+  const nodeEnv = setting('NODE_ENV') ?? 'development';
+  if (!['production', 'development', 'test'].includes(nodeEnv)) {
+    problems.push(`NODE_ENV is "${nodeEnv}": set it to production, development or test.`);
+  }
+  const production = nodeEnv === 'production';
+
+  let port = Number(setting('PORT') ?? 3000);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    problems.push('PORT must be a number from 0 to 65535.');
+    port = 0;
+  }
+
+  const host = setting('LISTEN_ADDRESS');
+  if (host && host !== 'localhost' && isIP(host) === 0) {
+    problems.push('LISTEN_ADDRESS must be an address of this machine, like 127.0.0.1, or localhost.');
+  }
+
+  const baseURL = (setting('BASE_URL') ?? `http://localhost:${port}`).replace(/\/+$/, '');
+  const base = parseWebURL(baseURL);
+  if (!base) {
+    problems.push('BASE_URL must be the address of this app, like https://app.example.com, without ? and #.');
+  } else if (production && base.protocol !== 'https:') {
+    problems.push('BASE_URL must begin with https:// in production: it makes the address PowerFolder sends codes to.');
+  } else if (base.protocol !== 'https:' && !isLoopback(base.hostname)) {
+    problems.push(
+      'BASE_URL must begin with https://, or be on this machine, like http://localhost:3000: codes travel there.',
+    );
+  }
+
+  let trustProxy: Config['trustProxy'] = false;
+  try {
+    trustProxy = parseTrustProxy(setting('TRUST_PROXY'));
+    if (base?.protocol === 'https:' && trustProxy === false) {
+      problems.push(
+        'TRUST_PROXY is missing: BASE_URL is https and this app speaks http, so a proxy must be in front. ' +
+          'Say which: "loopback" when it runs on this machine, else its address or the number of proxies.',
+      );
+    }
+  } catch (error) {
+    problems.push((error as Error).message);
+  }
+
+  const redisURL = setting('REDIS_URL');
+  if (redisURL && !/^(?:rediss?|unix):\/\/./.test(redisURL)) {
+    problems.push('REDIS_URL must begin with redis://, rediss:// or unix://.');
+  }
+  if (production && !redisURL) {
+    problems.push('REDIS_URL is missing: in production, sessions must not live in the memory of one process.');
+  }
+
+  let sessionSecrets = (setting('SESSION_SECRET') ?? '').split(',').map((secret) => secret.trim());
+  if (!setting('SESSION_SECRET')) {
+    if (production || redisURL) {
+      problems.push(
+        'SESSION_SECRET is missing: set it to 32 random characters or more, the same for every instance (openssl rand -hex 32).',
+      );
+    }
+    sessionSecrets = [randomBytes(32).toString('hex')];
+  } else if (sessionSecrets.some((secret) => secret.length < 32)) {
+    problems.push(
+      'SESSION_SECRET is too short: each secret needs 32 random characters or more (openssl rand -hex 32).',
+    );
+  }
+
+  const serverURL = setting('POWERFOLDER_URL');
+  const clientID = setting('POWERFOLDER_CLIENT_ID');
+  const clientSecret = setting('POWERFOLDER_CLIENT_SECRET');
+  if (serverURL) {
+    const server = parseWebURL(serverURL);
+    if (!server) {
+      problems.push('POWERFOLDER_URL must be the address of the PowerFolder server, like https://cloud.example.com.');
+    } else if (server.protocol !== 'https:' && !isLoopback(server.hostname)) {
+      problems.push('POWERFOLDER_URL must begin with https://: the client secret and tokens travel there.');
+    }
+    if (!clientID) problems.push('POWERFOLDER_CLIENT_ID is missing: it belongs to POWERFOLDER_URL.');
+    if (!clientSecret) problems.push('POWERFOLDER_CLIENT_SECRET is missing: it belongs to POWERFOLDER_URL.');
+  } else if (production) {
+    problems.push('POWERFOLDER_URL is missing: the simulated server is not for production.');
+  } else if (clientID || clientSecret) {
+    problems.push('POWERFOLDER_URL is missing: POWERFOLDER_CLIENT_ID and POWERFOLDER_CLIENT_SECRET belong to it.');
+  }
+
+  const authorizationMethod = setting('POWERFOLDER_AUTHORIZATION_METHOD') ?? 'GET';
+  if (authorizationMethod !== 'GET' && authorizationMethod !== 'POST') {
+    problems.push('POWERFOLDER_AUTHORIZATION_METHOD must be GET or POST.');
+  }
+
+  const signInLimit = Number(setting('SIGN_IN_LIMIT') ?? 100);
+  if (!Number.isInteger(signInLimit) || signInLimit < 2) {
+    problems.push('SIGN_IN_LIMIT must be a number from 2 on: sign-in requests per minute and address.');
+  }
+
+  if (problems.length > 0) throw new ConfigurationError(problems.join('\n'));
+  return {
+    production,
+    port,
+    host,
+    baseURL,
+    basePath: base ? base.pathname.replace(/\/$/, '') : '',
+    powerFolder: serverURL && clientID && clientSecret ? { serverURL, clientID, clientSecret } : undefined,
+    authorizationMethod: authorizationMethod as 'GET' | 'POST',
+    sessionSecrets,
+    redisURL,
+    trustProxy,
+    signInLimit,
+  };
+}
+
+function parseWebURL(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) return undefined;
+  return url.username || url.password || /[?#\s]/.test(text) ? undefined : url;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(hostname);
+}
+
+/** A number of proxies, or a comma separated list of addresses, networks (10.0.0.0/8) and Express's names for some. */
+function parseTrustProxy(text: string | undefined): Config['trustProxy'] {
+  if (!text || text === 'false' || text === '0') return false;
+  if (text === 'true') {
+    throw new Error(
+      'TRUST_PROXY must not be "true", which believes every visitor: name the proxy ("loopback", its address) or the number of proxies.',
+    );
+  }
+  if (/^\d+$/.test(text)) return Number(text);
+  const proxies = text.split(',').map((proxy) => proxy.trim());
+  for (const proxy of proxies) {
+    if (['loopback', 'linklocal', 'uniquelocal'].includes(proxy)) continue;
+    const [address = '', bits, ...rest] = proxy.split('/');
+    const longest = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+    const validBits = bits === undefined || (/^\d+$/.test(bits) && Number(bits) >= 1 && Number(bits) <= longest);
+    if (longest === 0 || !validBits || rest.length > 0) {
+      throw new Error(
+        `TRUST_PROXY: "${proxy}" is none of loopback, linklocal, uniquelocal, an address, a network like 10.0.0.0/8; or give the number of proxies.`,
+      );
+    }
+  }
+  return proxies;
+}

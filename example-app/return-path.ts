@@ -1,0 +1,38 @@
+/** Where to go after the sign-in. The path comes from a URL that anybody can write, so it must not lead out of this app. */
+
+/** Signing in is not a place to return to. */
+const signInRoutes = ['/auth', '/oauth', '/logout'];
+
+/**
+ * The path if it leads to a page of this app, else undefined. Used when a path is stored and again when it is used.
+ *
+ * @param value What came with the request: `/account?tab=tokens`.
+ * @param base The path that this app is mounted at: '' or `/my-app`.
+ */
+export function returnPath(value: unknown, base = ''): string | undefined {
+  if (typeof value !== 'string' || value.length > 2048) return undefined;
+  // Browsers read \ as /, drop tabs and newlines, and a second / would begin a host name.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.
+  if (!/^\/(?![/\\])/.test(value) || /[\\\u0000-\u0020\u007f]|%(?:5c|2f|[01][0-9a-f]|7f)/i.test(value))
+    return undefined;
+  // Resolved as a browser does it: "/x/../oauth" is "/oauth".
+  const nowhere = 'http://app.invalid';
+  const url = URL.canParse(value, nowhere) ? new URL(value, nowhere) : undefined;
+  if (!url || url.origin !== nowhere || url.pathname.includes('//')) return undefined;
+  const path = decoded(url.pathname)?.toLowerCase();
+  if (path === undefined || !isUnder(path, base.toLowerCase())) return undefined;
+  if (signInRoutes.some((route) => isUnder(path, base.toLowerCase() + route))) return undefined;
+  return url.pathname + url.search + url.hash;
+}
+
+function isUnder(path: string, parent: string): boolean {
+  return path === parent || path.startsWith(`${parent}/`);
+}
+
+function decoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}

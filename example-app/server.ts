@@ -1,0 +1,69 @@
+/** Starts the app: reads the environment, listens, and stops without cutting anybody off. */
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { createApp } from './app.ts';
+import { ConfigurationError, type PowerFolderConfig, readConfig } from './config.ts';
+import { createLogger } from './logging.ts';
+import { openSessionStore } from './sessions.ts';
+
+/** How long requests in flight may take once the app has been told to stop. */
+const stopWithin = 10_000;
+
+async function main(): Promise<void> {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  const config = readConfig(process.env);
+  const log = createLogger();
+  const simulated = config.powerFolder ? undefined : await simulatePowerFolder();
+  const powerFolder = (config.powerFolder ?? simulated?.powerFolder) as PowerFolderConfig;
+  const sessionStore = openSessionStore(config, log);
+
+  // An instance that takes visitors before it has their sessions would send them away. Without Redis it starts all the same.
+  for (let tries = 0; tries < 60 && !(await sessionStore.ready()); tries++) await pause(50);
+
+  // Longer than proxies keep idle connections (nginx: 60 s), so that none is closed under a request.
+  const server = createServer({ keepAliveTimeout: 65_000 });
+  server.listen({ port: config.port, host: config.host }, () => {
+    // With PORT=0 the port is known only now.
+    const { port } = server.address() as AddressInfo;
+    const baseURL = process.env['BASE_URL'] ? config.baseURL : `http://localhost:${port}`;
+    server.on('request', createApp({ ...config, port, baseURL, powerFolder }, { sessionStore, log }));
+    log.info({ port, baseURL, powerFolder: powerFolder.serverURL }, 'listening');
+    if (!config.production) console.log(`The app is at ${baseURL}`);
+  });
+  server.on('error', (error) => {
+    console.error(`Cannot listen on port ${config.port}: ${error.message}. Choose another with PORT.`);
+    process.exit(1);
+  });
+
+  const stop = (signal: string) => {
+    log.info({ signal }, 'stopping');
+    setTimeout(() => server.closeAllConnections(), stopWithin).unref();
+    const closingIdle = setInterval(() => server.closeIdleConnections(), 100);
+    server.close(async () => {
+      clearInterval(closingIdle);
+      await Promise.allSettled([sessionStore.close(), simulated?.close()]);
+      log.info('stopped');
+    });
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}
+
+/** A stand-in for the PowerFolder server, to try the app without one. */
+async function simulatePowerFolder() {
+  const { startPowerFolderServer } = await import('passport-powerfolder/testing');
+  // Cookies ignore ports, so the app is on "localhost" and this on "127.0.0.1".
+  const server = await startPowerFolderServer({ hostname: '127.0.0.1', hints: true });
+  console.log(`POWERFOLDER_URL is not set, so a simulated PowerFolder server was started at ${server.url}`);
+  console.log(`username: ${server.username}`);
+  console.log(`password: ${server.password}`);
+  const { url: serverURL, clientID, clientSecret } = server;
+  return { powerFolder: { serverURL, clientID, clientSecret }, close: () => server.close() };
+}
+
+main().catch((error) => {
+  console.error(error instanceof ConfigurationError ? `The app was not started.\n${error.message}` : error);
+  process.exit(1);
+});

@@ -1,0 +1,71 @@
+/** A real redis-server on a socket in a folder of its own. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findProgram } from './programs.ts';
+
+export interface Redis {
+  url: string;
+  /** The process, which is another one after a restart. */
+  process(): ChildProcess;
+  /** Starts it again after {@link stop}. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Sends a command by redis-cli. */
+  ask(...command: string[]): string;
+  /** Ends it and leaves nothing behind. */
+  close(): Promise<void>;
+}
+
+/** @param persistent Whether what is in it outlives a restart. */
+export async function startRedis({ persistent = false } = {}): Promise<Redis> {
+  const program = findProgram('redis-server');
+  if (!program) throw new Error('redis-server not found');
+  const folder = mkdtempSync(join(tmpdir(), 'passport-powerfolder-redis-'));
+  const socket = join(folder, 's.sock');
+  const url = `unix://${socket}`;
+  const settings = ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''];
+  settings.push('--appendonly', persistent ? 'yes' : 'no', '--appendfsync', 'always');
+  let child: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
+    const redis = spawn(program as string, settings, { stdio: ['ignore', 'pipe', 'inherit'] });
+    child = redis;
+    let output = '';
+    await new Promise<void>((resolve, reject) => {
+      redis.once('exit', () => reject(new Error(`redis-server ended: ${output}`)));
+      redis.stdout.on('data', (chunk) => {
+        output += chunk;
+        if (/ready to accept connections/i.test(output)) resolve();
+      });
+    });
+  }
+
+  async function stop(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode) return;
+    const ended = once(child, 'exit');
+    // One that was stopped with SIGSTOP hears nothing else.
+    child.kill('SIGCONT');
+    child.kill('SIGTERM');
+    await ended;
+  }
+
+  await start();
+  return {
+    url,
+    process: () => child as ChildProcess,
+    start,
+    stop,
+    ask(...command) {
+      const cli = findProgram('redis-cli');
+      if (!cli) throw new Error('redis-cli not found');
+      return execFileSync(cli, ['-s', socket, '--raw', ...command], { encoding: 'utf8' }).trim();
+    },
+    async close() {
+      await stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
