@@ -1,0 +1,151 @@
+/**
+ * `npm run bench`: what a whole sign-in costs, compared with what people use otherwise, and what it leaves in memory.
+ * With `-- --tls` the token endpoint is reached by TLS; `-- --memory` reports memory alone.
+ *
+ * Measured is the CPU time of the application's process, since time by the clock is also the neighbours'. The contestants
+ * take short turns, so that what the machine does otherwise meets all of them alike; and they come in several crews of
+ * new processes, since of two processes that do the same one may be faster for all its life.
+ */
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Pool } from 'undici';
+
+const crews = 2;
+const roundsPerCrew = 7;
+const turnsPerRound = 10;
+const signInsPerTurn = 20;
+const signInsPerRound = turnsPerRound * signInsPerTurn;
+/** Sign-ins until what is used often is compiled: before that each costs up to three times as much. */
+const warmUp = 4000;
+const concurrency = 8;
+
+const root = join(__dirname, '../..');
+const compiled = join(root, 'node_modules/.cache/passport-powerfolder-bench/test/bench');
+const client = { clientID: 'bench', clientSecret: 'a secret of the bench and its server' };
+
+interface Result {
+  name: string;
+  /** CPU milliseconds for a sign-in, by round. */
+  cost: number[];
+  /** To the token endpoint. */
+  connections: number;
+}
+
+/** The first is what the others are compared with. */
+const results: Result[] = ['passport-oauth2', 'passport-powerfolder', 'openid-client', 'simple-oauth2', 'by hand'].map(
+  (name) => ({ name, cost: [], connections: 0 }),
+);
+
+interface Application {
+  result: Result;
+  process: ChildProcess;
+  browser: Pool;
+}
+
+async function ask<T>(child: ChildProcess, question?: string): Promise<T> {
+  if (question !== undefined) child.send(question);
+  const [answer] = await once(child, 'message');
+  return answer as T;
+}
+
+/** From the first click to the way home. Only PowerFolder's strategy is answered as PowerFolder answers. */
+async function signIn({ result: { name }, browser }: Application): Promise<void> {
+  const start = await browser.request({ path: '/auth', method: 'GET' });
+  await start.body.dump();
+  const state = new URL(String(start.headers['location'])).searchParams.get('state');
+  const cookie = String(start.headers['set-cookie']).split(';', 1)[0] ?? '';
+  const path = `/oauth${name === 'passport-powerfolder' ? '/' : '?'}code=code&state=${state}`;
+  const end = await browser.request({ path, method: 'GET', headers: { cookie } });
+  await end.body.dump();
+  const renewed = String(end.headers['set-cookie']).split(';', 1)[0];
+  if (end.statusCode !== 302 || end.headers['location'] !== '/' || renewed === cookie) {
+    throw new Error(`${name} did not sign in: status ${end.statusCode}`);
+  }
+}
+
+async function signInManyTimes(application: Application, count: number): Promise<void> {
+  let left = count;
+  const visitor = async () => {
+    while (left-- > 0) await signIn(application);
+  };
+  await Promise.all(Array.from({ length: concurrency }, visitor));
+}
+
+async function takeTurn(application: Application, round: number, server: ChildProcess): Promise<void> {
+  const { result, process } = application;
+  const connections = await ask<number>(server, 'connections');
+  const begin = await ask<number>(process, 'cpu');
+  await signInManyTimes(application, signInsPerTurn);
+  const milliseconds = ((await ask<number>(process, 'cpu')) - begin) / 1000;
+  result.cost[round] = (result.cost[round] ?? 0) + milliseconds / signInsPerRound;
+  result.connections += (await ask<number>(server, 'connections')) - connections;
+}
+
+async function benchCrew(crew: number, tls: boolean): Promise<void> {
+  const fixtures = join(root, 'test/fixtures/tls');
+  const server = fork(join(compiled, 'token-server.js'), [client.clientSecret, ...(tls ? [fixtures] : [])]);
+  const settings = JSON.stringify({ serverURL: await ask<string>(server), ...client });
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(fixtures, 'ca.pem') };
+  const applications: Application[] = [];
+  for (const result of results) {
+    const child = fork(join(compiled, 'application.js'), [result.name, settings], { env });
+    const browser = new Pool(await ask<string>(child), { connections: concurrency, keepAliveTimeout: 290_000 });
+    applications.push({ result, process: child, browser });
+  }
+  // In turns, too: who waits for long has some compiled code thrown away.
+  for (let lap = 0; lap < warmUp / signInsPerTurn; lap++) {
+    for (const application of applications) await signInManyTimes(application, signInsPerTurn);
+  }
+  for (let round = crew * roundsPerCrew; round < (crew + 1) * roundsPerCrew; round++) {
+    for (let turn = 0; turn < turnsPerRound * applications.length; turn++) {
+      const application = applications[(round + turn) % applications.length] as Application;
+      await takeTurn(application, round, server);
+    }
+  }
+  for (const application of applications) {
+    await application.browser.close();
+    application.process.disconnect();
+  }
+  server.disconnect();
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return ((sorted[(sorted.length - 1) >> 1] ?? Number.NaN) + (sorted[sorted.length >> 1] ?? Number.NaN)) / 2;
+}
+
+function spread(values: number[], digits: number): string {
+  const [middle, least, most] = [median(values), Math.min(...values), Math.max(...values)];
+  return `${middle.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
+}
+
+function printResults(): void {
+  const rounds = crews * roundsPerCrew;
+  const [reference] = results as [Result];
+  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerRound} sign-ins, ${crews} processes each.
+CPU milliseconds of the application's process for a sign-in; the same over ${reference.name}'s of the
+same round; new connections to the token endpoint for 100 sign-ins. Medians (least–most).
+`);
+  console.log(`${''.padEnd(22)}${'CPU ms'.padEnd(22)}${'ratio'.padEnd(20)}connections`);
+  for (const { name, cost, connections } of results) {
+    const ratios = cost.map((each, round) => each / (reference.cost[round] ?? Number.NaN));
+    const per100 = Math.round((connections / (rounds * signInsPerRound)) * 100);
+    console.log(`${name.padEnd(22)}${spread(cost, 3).padEnd(22)}${spread(ratios, 2).padEnd(20)}${per100}`);
+  }
+  console.log();
+}
+
+async function main(): Promise<void> {
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', __dirname], {
+    stdio: 'inherit',
+  });
+  if (!process.argv.includes('--memory')) {
+    for (let crew = 0; crew < crews; crew++) await benchCrew(crew, process.argv.includes('--tls'));
+    printResults();
+  }
+  const memory = fork(join(compiled, 'memory.js'), [], { execArgv: ['--expose-gc'] });
+  await once(memory, 'exit');
+}
+
+void main();

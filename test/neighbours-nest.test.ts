@@ -1,0 +1,68 @@
+/** @nestjs/passport: PassportStrategy and AuthGuard. */
+import { Browser } from './support/browser.ts';
+import { authorize, type Neighbour, signIn, startNeighbourProcess } from './support/neighbour.ts';
+
+// It takes its time to start a process on a busy machine.
+jest.setTimeout(60_000);
+
+describe('@nestjs/passport', () => {
+  let app: Neighbour;
+  beforeAll(async () => {
+    app = await startNeighbourProcess('nest-app.mts');
+  });
+  afterAll(() => app?.close());
+
+  it('signs in through AuthGuard with validate(accessToken, refreshToken, profile), and the visitor stays signed in', async () => {
+    const browser = new Browser();
+    const page = await signIn(app.url, browser);
+    const user = {
+      username: 'ada',
+      accessToken: expect.stringMatching(/^1/),
+      refreshToken: expect.stringMatching(/^1/),
+    };
+    expect([page.status, JSON.parse(page.text)]).toEqual([
+      200,
+      { user, authInfo: { state: { returnTo: '/reports' } } },
+    ]);
+    expect(new URL(page.url).pathname).toMatch(/^\/oauth\/code=/);
+    expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({ user });
+  });
+
+  it('signs in with validate(accessToken, refreshToken, params, profile), where the number of parameters is passed on', async () => {
+    const page = await new Browser().visit(`${app.url}/with-params`);
+    expect([page.status, JSON.parse(page.text).user]).toEqual([
+      200,
+      {
+        username: 'ada',
+        accessToken: expect.stringMatching(/^1/),
+        params: expect.objectContaining({ expires_in: 86400 }),
+      },
+    ]);
+  });
+
+  it('answers 401 when validate gives false, and when the answer is not for this session', async () => {
+    const browser = new Browser();
+    const location = await authorize(browser, `${app.url}/auth/powerfolder`);
+    expect((await new Browser().visit(location)).status).toBe(401);
+    app.powerfolder.failNext('accounts', { body: { ID: 'x', username: 'eve' } });
+    const page = await browser.visit(location);
+    expect([page.status, JSON.parse(page.text)]).toEqual([401, { message: 'Unauthorized', statusCode: 401 }]);
+  });
+
+  it('answers 500 when the server is out of order', async () => {
+    app.powerfolder.failNext('token', { status: 503, body: 'down for maintenance' });
+    expect((await signIn(app.url)).status).toBe(500);
+  });
+});
+
+describe('@nestjs/passport with authorizationMethod POST and a query callback', () => {
+  it('signs in', async () => {
+    const app = await startNeighbourProcess('nest-app.mts', {
+      strategy: { authorizationMethod: 'POST' },
+      powerfolder: { allowMethods: ['POST'], callbackStyle: 'query' },
+    });
+    const page = await signIn(app.url);
+    expect([page.status, JSON.parse(page.text).user.username]).toEqual([200, 'ada']);
+    await app.close();
+  });
+});

@@ -1,0 +1,3 @@
+declare module 'passport06' {
+  export { default } from 'passport';
+}
