@@ -35,18 +35,21 @@ export async function startBalancer({ keepAlive = false } = {}): Promise<Balance
     response.writeHead(502).end('The instance went away.');
   }
 
-  /** Resolves when there is an answer, which is then on its way. */
+  /** Resolves when an answer has come whole: one that is cut off by the death of an instance is none. */
   function send(port: number, incoming: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
     const { method, url: path = '', headers } = incoming;
     balancer.sent.push({ path, port });
     return new Promise((resolve, reject) => {
       const forwarded = request({ host: '127.0.0.1', port, method, path, headers, agent }, (answer) => {
-        resolve();
-        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
-        answer.on('error', () => response.destroy());
-        answer.pipe(response);
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', () => {
+          response.writeHead(answer.statusCode ?? 502, answer.rawHeaders).end(Buffer.concat(chunks));
+          resolve();
+        });
       });
-      forwarded.once('error', reject).end(body);
+      forwarded.on('error', reject).end(body);
     });
   }
 
