@@ -5,13 +5,26 @@
  */
 import { hash } from 'node:crypto';
 
-/** The authorization endpoint's URL with the request in its query, in the order given; undefined is left out. */
-export function authorizationRequestURL(endpoint: string, params: Record<string, unknown>): string {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(params)) {
-    if (value !== undefined) query.append(name, String(value));
-  }
-  return `${endpoint}${endpoint.includes('?') ? '&' : '?'}${query}`;
+/**
+ * Writes authorization requests: the endpoint's URL with PowerFolder's four parameters in the documented order, and
+ * further ones behind them, which replace none; undefined is left out.
+ */
+export function authorizationRequests(
+  endpoint: string,
+  { clientID, callbackURL }: { clientID: string; callbackURL: string },
+): (state: string, further: object) => string {
+  const start = `${endpoint}${endpoint.includes('?') ? '&' : '?'}state=`;
+  // The same for each sign-in, and so written once.
+  const own = { response_type: 'code', redirect_uri: callbackURL, client_id: clientID };
+  const rest = `&${new URLSearchParams(own)}`;
+  return (state, further) => {
+    let url = start + state + rest;
+    for (const [name, value] of Object.entries(further)) {
+      if (value === undefined || name === 'state' || Object.hasOwn(own, name)) continue;
+      url += `&${new URLSearchParams({ [name]: String(value) })}`;
+    }
+    return url;
+  };
 }
 
 const style =
@@ -112,10 +125,10 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   const query = queryStart < 0 ? '' : rawURL.slice(queryStart + 1);
   const pathStart = pathForm.exec(path)?.index;
 
-  const pairs = [
-    ...(pathStart === undefined ? [] : path.slice(pathStart + 1).split('&')),
-    ...(query === '' ? [] : query.split('&')),
-  ];
+  if (pathStart === undefined && query === '') return { kind: 'none' };
+
+  const pairs = query === '' ? [] : query.split('&');
+  if (pathStart !== undefined) pairs.unshift(...path.slice(pathStart + 1).split('&'));
   const found = new Map<ResponseParameter, string>();
   let ambiguous = false;
   for (const pair of pairs) {
@@ -147,6 +160,7 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
 }
 
 function decoded(text: string): string | undefined {
+  if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch {

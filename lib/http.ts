@@ -24,6 +24,7 @@ export const defaultTimeout = 10_000;
 export interface HTTPRequest {
   endpoint: string;
   method: 'GET' | 'POST';
+  /** As `URL` writes it: what {@link checkedURL} or {@link serverBase} made. */
   url: string;
   headers: Record<string, string>;
   body?: string;
@@ -59,94 +60,130 @@ function defaultDispatcher(timeout: number): Dispatcher {
  * @throws {PowerFolderError} `unreachable`, `tls`, `timeout`, `connection_lost`, `not_http`, `redirected`, `too_large`,
  * or `not_json` for a body that is not UTF-8.
  */
-export async function exchange(message: HTTPRequest, transport: Transport): Promise<HTTPResponse> {
-  try {
-    const { status, headers, bytes } = await send(message, transport);
-    return { status, headers, body: text(bytes, message, status) };
-  } catch (error) {
-    throw error instanceof PowerFolderError ? error : connectionError(error, message);
+export function exchange(message: HTTPRequest, transport: Transport): Promise<HTTPResponse> {
+  return new Promise((resolve, reject) => new Exchange(message, transport, resolve, reject).attempt());
+}
+
+/** An exchange, in undici's events, as its `request` makes a stream of each answer, which takes twice the time. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #message: HTTPRequest;
+  readonly #transport: Transport;
+  readonly #resolve: (response: HTTPResponse) => void;
+  readonly #reject: (reason: Error) => void;
+  readonly #deadline: NodeJS.Timeout;
+  #attempts = 0;
+  /** Known from when the request is being sent. */
+  #controller: Dispatcher.DispatchController | undefined;
+  #refusal: PowerFolderError | undefined;
+  #status = 0;
+  #headers: HTTPResponse['headers'] = {};
+  readonly #chunks: Uint8Array[] = [];
+  #size = 0;
+
+  constructor(
+    message: HTTPRequest,
+    transport: Transport,
+    resolve: (response: HTTPResponse) => void,
+    reject: (reason: Error) => void,
+  ) {
+    this.#message = message;
+    this.#transport = transport;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { timeout } = transport;
+    this.#deadline = setTimeout(() => this.#refuse('timeout', `did not answer within ${timeout} ms.`), timeout);
+  }
+
+  attempt(): void {
+    this.#attempts++;
+    const { method, url, headers, body } = this.#message;
+    const { timeout, dispatcher = defaultDispatcher(timeout) } = this.#transport;
+    const path = url.indexOf('/', url.indexOf('://') + 3);
+    try {
+      dispatcher.dispatch(
+        {
+          origin: url.slice(0, path),
+          path: url.slice(path),
+          method,
+          // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
+          headers: { ...this.#transport.headers, 'accept-encoding': 'identity', ...headers },
+          body: body ?? null,
+          // The deadline is the only clock.
+          headersTimeout: 0,
+          bodyTimeout: 0,
+        },
+        this,
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // Connecting took too long. Nothing was sent yet, and nothing shall be.
+    if (this.#refusal) controller.abort(this.#refusal);
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    this.#status = status;
+    this.#headers = headers;
+    if (status >= 300 && status < 400 && this.#message.redirect !== 'manual') {
+      this.#refuse(
+        'redirected',
+        `answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
+        { status },
+      );
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size > largestBody) {
+      this.#refuse('too_large', `sent more than ${largestBody} bytes.`, { status: this.#status });
+    }
+  }
+
+  onResponseEnd(): void {
+    const status = this.#status;
+    try {
+      // Decoded in one piece, so that a character split between chunks stays whole. An error page may be Latin-1: its
+      // status says enough.
+      const body = (status < 300 ? utf8 : lenientUTF8).decode(Buffer.concat(this.#chunks));
+      clearTimeout(this.#deadline);
+      this.#resolve({ status, headers: this.#headers, body });
+    } catch {
+      this.#refuse('not_json', `sent a body that is not UTF-8 (status ${status}).`, { status });
+    }
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    // A connection was reset before anything was sent on it, as a kept one can be. In any other case the server may have
+    // got the code, which is good once.
+    if (!this.#controller && !this.#refusal && this.#attempts === 1 && errorCode(error) === 'ECONNRESET')
+      this.attempt();
+    else this.#fail(error);
+  }
+
+  #refuse(code: PowerFolderErrorCode, what: string, details?: { status: number }): void {
+    this.#refusal ??= new PowerFolderError(code, `${name(this.#message)} ${what}`, details);
+    this.#fail(this.#refusal);
+    this.#controller?.abort(this.#refusal);
+  }
+
+  #fail(error: unknown): void {
+    clearTimeout(this.#deadline);
+    this.#reject(error instanceof PowerFolderError ? error : connectionError(error, this.#message));
   }
 }
 
-/** In undici's events, as its `request` makes a stream of each answer, which takes twice the time. */
-async function send(message: HTTPRequest, transport: Transport) {
-  const { timeout, dispatcher = defaultDispatcher(timeout) } = transport;
-  const { origin, pathname, search } = new URL(message.url);
-  const request: Dispatcher.DispatchOptions = {
-    origin,
-    path: pathname + search,
-    method: message.method,
-    // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
-    headers: { ...transport.headers, 'accept-encoding': 'identity', ...message.headers },
-    body: message.body ?? null,
-    // The deadline is the only clock.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  };
-  let deadline: NodeJS.Timeout | undefined;
-  let status = 0;
-  let headers: HTTPResponse['headers'] = {};
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  await new Promise<void>((resolve, reject) => {
-    let controller: Dispatcher.DispatchController | undefined;
-    let refusal: PowerFolderError | undefined;
-    let attempts = 0;
-    const refuse = (code: PowerFolderErrorCode, what: string, details?: { status: number }) => {
-      refusal = new PowerFolderError(code, `${name(message)} ${what}`, details);
-      reject(refusal);
-      controller?.abort(refusal);
-    };
-    const attempt = () => {
-      attempts++;
-      dispatcher.dispatch(request, {
-        onRequestStart(started) {
-          controller = started;
-          // Connecting took too long. Nothing was sent yet, and nothing shall be.
-          if (refusal) started.abort(refusal);
-        },
-        onResponseStart(_controller, statusCode, fields) {
-          status = statusCode;
-          headers = fields;
-          if (status >= 300 && status < 400 && message.redirect !== 'manual') {
-            refuse(
-              'redirected',
-              `answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
-              { status },
-            );
-          }
-        },
-        onResponseData(_controller, chunk) {
-          chunks.push(chunk);
-          size += chunk.length;
-          if (size > largestBody) refuse('too_large', `sent more than ${largestBody} bytes.`, { status });
-        },
-        onResponseEnd: () => resolve(),
-        onResponseError(_controller, error) {
-          // A connection was reset before anything was sent on it, as a kept one can be. In any other case the server
-          // may have got the code, which is good once.
-          if (!controller && !refusal && attempts === 1 && errorCode(error) === 'ECONNRESET') attempt();
-          else reject(error);
-        },
-      });
-    };
-    deadline = setTimeout(() => refuse('timeout', `did not answer within ${timeout} ms.`), timeout);
-    attempt();
-  }).finally(() => clearTimeout(deadline));
-  return { status, headers, bytes: Buffer.concat(chunks) };
-}
-
-function text(bytes: Uint8Array, message: HTTPRequest, status: number): string {
-  try {
-    // Decoded in one piece, so that a character split between chunks stays whole. An error page may be Latin-1: its
-    // status says enough.
-    return new TextDecoder('utf-8', { fatal: status < 300 }).decode(bytes);
-  } catch {
-    throw new PowerFolderError('not_json', `${name(message)} sent a body that is not UTF-8 (status ${status}).`, {
-      status,
-    });
-  }
-}
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const lenientUTF8 = new TextDecoder();
 
 /** Where a 3xx leads; undefined when it does not say. Whoever shows it minds that it may repeat what was sent. */
 export function redirectTarget({ status, headers }: HTTPResponse, { url }: HTTPRequest): URL | undefined {

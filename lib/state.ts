@@ -59,7 +59,8 @@ interface PendingSignIn {
 export const defaultStateTTL = 10 * 60_000;
 
 const mostPending = 8;
-const longestState = 512;
+/** Characters of a state at the most. */
+export const longestState = 512;
 
 /**
  * States that were used in this process, until they would have expired. Requests that arrive together have each their own
@@ -74,8 +75,6 @@ const largestGeneration = 50_000;
 export class SessionStateStore implements StateStore {
   readonly #key: string;
   readonly #ttl: number;
-  /** The last digest: a strategy has a store of its own, and always the same metadata. */
-  #digest = { of: '', is: '' };
 
   /**
    * @param options.key Name of the list in the session.
@@ -107,8 +106,7 @@ export class SessionStateStore implements StateStore {
       return;
     }
     const now = Date.now();
-    // 128 bits, in the alphabet that PowerFolder asks for.
-    const state = randomBytes(16).toString('hex');
+    const state = randomState();
     const pending = this.#pending(session).filter(({ until }) => until > now);
     while (pending.length >= mostPending) {
       const used = pending.findIndex((entry) => entry.used);
@@ -117,7 +115,7 @@ export class SessionStateStore implements StateStore {
     pending.push({
       state,
       until: now + this.#ttl,
-      for: this.#digestOf(meta),
+      for: digestOf(meta),
       ...(appState !== undefined && { app: appState }),
       ...(verifier !== undefined && { pkce: verifier }),
     });
@@ -146,7 +144,7 @@ export class SessionStateStore implements StateStore {
     const index = pending.findIndex((entry) => equal(entry.state, state));
     const entry = pending[index];
     if (!entry) return failure('state_unknown');
-    if (entry.for !== this.#digestOf(meta)) return failure('state_mismatch');
+    if (entry.for !== digestOf(meta)) return failure('state_mismatch');
     if (entry.until <= Date.now()) return failure('state_expired');
     if (entry.used || wasUsed(entry)) return failure('state_used');
 
@@ -160,13 +158,31 @@ export class SessionStateStore implements StateStore {
     // Whatever else the application keeps under this name is not ours to trip over.
     return Array.isArray(pending) ? pending.filter((entry) => typeof entry?.state === 'string') : [];
   }
+}
 
-  #digestOf({ strategy, authorizationURL, tokenURL, clientID, callbackURL }: StateMetadata): string {
+/** Drawn for many states at once: a draw is a system call, and costs as much as half of what else begins a sign-in. */
+let random = { bytes: Buffer.alloc(0), at: 0 };
+
+/** 128 bits of the system's random source, in the alphabet that PowerFolder asks for. */
+function randomState(): string {
+  if (random.at >= random.bytes.length) random = { bytes: randomBytes(4096), at: 0 };
+  random.at += 16;
+  return random.bytes.toString('hex', random.at - 16, random.at);
+}
+
+/** A strategy gives the same object each time. */
+const digests = new WeakMap<StateMetadata, string>();
+
+function digestOf(meta: StateMetadata): string {
+  let digest = digests.get(meta);
+  if (digest === undefined) {
+    const { strategy, authorizationURL, tokenURL, clientID, callbackURL } = meta;
     // JSON keeps the members apart: no two different lists have the same text.
     const text = JSON.stringify([strategy, authorizationURL, tokenURL, clientID, callbackURL]);
-    if (this.#digest.of !== text) this.#digest = { of: text, is: hash('sha256', text, 'base64url').slice(0, 22) };
-    return this.#digest.is;
+    digest = hash('sha256', text, 'base64url').slice(0, 22);
+    digests.set(meta, digest);
   }
+  return digest;
 }
 
 function wasUsed({ state }: PendingSignIn): boolean {

@@ -7,14 +7,14 @@ import type { Dispatcher } from 'undici';
 import {
   type AuthorizationResponse,
   authorizationRequestPage,
-  authorizationRequestURL,
+  authorizationRequests,
   isCallback,
   readAuthorizationResponse,
 } from './authorization.ts';
 import { failure, failureStatus, type PowerFolderFailureCode, plainText, refuseMisspelt } from './errors.ts';
 import { checkedTransport, checkedURL, milliseconds, serverBase, type Transport } from './http.ts';
 import { type PowerFolderProfile, requestProfile } from './profile.ts';
-import { defaultStateTTL, SessionStateStore, type StateMetadata, type StateStore } from './state.ts';
+import { defaultStateTTL, longestState, SessionStateStore, type StateMetadata, type StateStore } from './state.ts';
 import { PowerFolderOAuth2, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
 
 /** Options of {@link PowerFolderStrategy}. */
@@ -286,21 +286,15 @@ export class PowerFolderStrategy extends OAuth2Strategy {
    * @internal
    */
   protected async _begin(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
-    const { authorizationURL, authorizationMethod, callbackURL, pkce } = this._settings;
+    const { authorizationMethod, authorizationRequest, callbackURL, pkce } = this._settings;
     const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
     const state = await this._storeState(req, verifier, applicationState(options));
     const scope = options.scope ?? this._scope;
-    const required = {
-      state,
-      response_type: 'code',
-      redirect_uri: callbackURL,
-      client_id: this._settings.clientID,
+    const url = authorizationRequest(state, {
+      ...this.authorizationParams(options),
       ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
       ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
-    };
-    // The required ones twice: to come first, and to be replaced by none.
-    const params = { ...required, ...this.authorizationParams(options), ...required };
-    const url = authorizationRequestURL(authorizationURL, params);
+    });
     return authorizationMethod === 'POST' ? { page: authorizationRequestPage(url, callbackURL) } : { redirect: url };
   }
 
@@ -335,12 +329,14 @@ export class PowerFolderStrategy extends OAuth2Strategy {
         'tokenParams gave a redirect_uri other than callbackURL; they must be the same to the letter',
       );
     }
-    const granted = await this._oauth2.requestTokens(response.code, params).catch((error: unknown) => {
+    let granted: TokenResponse;
+    try {
+      granted = await this._oauth2.requestTokens(response.code, params);
+    } catch (error) {
       // The visitor came late, or came back to an old page: not an error of anybody's.
       if (error instanceof TokenError && error.code === 'invalid_grant') return failedHere('invalid_grant');
       throw error;
-    });
-    if ('failure' in granted) return granted;
+    }
 
     const [profile] = await outcomeOf((done) => this._loadUserProfile(granted.tokens.accessToken, done));
     const [user, info] = await outcomeOf((done) => this._callVerify(req, granted, profile, pending.state, done));
@@ -356,7 +352,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // By the number of parameters, as passport-oauth2 does.
     const args = { 5: [verifier, appState, meta], 4: [appState, meta], 3: [meta] }[store.length] ?? [];
     const [state] = await outcomeOf((done) => store.call(this._stateStore, req, ...args, done));
-    if (typeof state !== 'string' || !/^[A-Za-z0-9]{1,512}$/.test(state)) {
+    if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {
       throw new TypeError('The state store gave no alphanumeric state; PowerFolder takes no other');
     }
     return state;
@@ -376,8 +372,13 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 
   /** @internal */
   protected _metadata(): StateMetadata {
-    const { authorizationURL, tokenURL, clientID, callbackURL } = this._settings;
-    return { strategy: this.name, authorizationURL, tokenURL, clientID, callbackURL };
+    const settings = this._settings;
+    // A subclass may give itself another name after construction.
+    if (settings.metadata?.strategy !== this.name) {
+      const { authorizationURL, tokenURL, clientID, callbackURL } = settings;
+      settings.metadata = { strategy: this.name, authorizationURL, tokenURL, clientID, callbackURL };
+    }
+    return settings.metadata;
   }
 
   /** @internal */
@@ -494,11 +495,27 @@ function failed(code: PowerFolderFailureCode, status = failureStatus(code), stat
  * What a function gave to its callback, or returned or rejected as a promise: whichever came first. passport-oauth2's
  * hooks have callbacks, and people write them as async functions all the same.
  */
-function outcomeOf(call: (done: Done) => unknown): Promise<unknown[]> {
+function outcomeOf(call: (done: Done) => unknown): unknown[] | Promise<unknown[]> {
+  let given: Parameters<Done> | undefined;
+  let settle: Done | undefined;
+  let returned: unknown;
+  try {
+    returned = call((...outcome) => {
+      given ??= outcome;
+      settle?.(...given);
+    });
+  } catch (thrown) {
+    given ??= [asError(thrown)];
+  }
+  if (given && returned === undefined) {
+    // At once, as most of them are: there is nothing to wait for.
+    const [error, ...values] = given as Parameters<Done>;
+    if (error) throw error;
+    return values;
+  }
   return new Promise((resolve, reject) => {
-    const done: Done = (error, ...values) => (error ? reject(error) : resolve(values));
-    const returned = call(done);
-    if (returned === undefined) return;
+    settle = (error, ...values) => (error ? reject(error) : resolve(values));
+    if (given) settle(...given);
     Promise.resolve(returned).then((value) => value !== undefined && resolve([value]), reject);
   });
 }
@@ -580,12 +597,15 @@ interface Settings {
   callbackPath: string;
   authorizationMethod: 'GET' | 'POST';
   authorizationURL: string;
+  authorizationRequest: (state: string, further: object) => string;
   tokenURL: string;
   userProfileURL: string;
   refreshByGET: string | undefined;
   stateTTL: number;
   pkce: boolean;
   transport: Transport;
+  /** What sign-ins are bound to; made for the first one. */
+  metadata?: StateMetadata;
 }
 
 const optionNames: Record<keyof PowerFolderStrategyOptions, true> = {
@@ -646,12 +666,14 @@ function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): 
   }
   const url = (name: 'authorizationURL' | 'tokenURL' | 'userProfileURL', path: string): string =>
     options[name] === undefined ? base + path : checkedURL(options[name], name, transport).href;
+  const authorizationURL = url('authorizationURL', '/oauth/allow');
   return {
     clientID,
     callbackURL,
     callbackPath: callback.pathname,
     authorizationMethod: oneOf('authorizationMethod', options.authorizationMethod ?? 'GET', ['GET', 'POST']),
-    authorizationURL: url('authorizationURL', '/oauth/allow'),
+    authorizationURL,
+    authorizationRequest: authorizationRequests(authorizationURL, { clientID, callbackURL }),
     tokenURL: url('tokenURL', '/oauth/token'),
     userProfileURL: url('userProfileURL', '/api/accounts?action=getInfo'),
     refreshByGET:

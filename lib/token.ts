@@ -52,6 +52,7 @@ const defaultLeeway = 60_000;
  */
 export class PowerFolderOAuth2 extends OAuth2 {
   readonly #settings: TokenClientSettings;
+  #clientSecret: string;
   /** Refreshes on the way, by refresh token: simultaneous callers share one request. */
   readonly #refreshes = new Map<string, Promise<PowerFolderTokens>>();
 
@@ -68,13 +69,15 @@ export class PowerFolderOAuth2 extends OAuth2 {
       parseErrorResponse,
     },
   ) {
-    super(clientID, '', baseSite, authorizationURL, tokenURL, customHeaders);
+    // Checked once more, as passport-oauth2-refresh takes one of the application's.
+    const { href } = checkedURL(baseSite + tokenURL, 'tokenURL', settings.transport);
+    super(clientID, '', '', authorizationURL, href, customHeaders);
+    this.#clientSecret = clientSecret;
     // node-oauth's names stay, but nothing that walks over the object's members comes upon the values.
-    let secret = clientSecret;
     Object.defineProperty(this, '_clientSecret', {
-      get: () => secret,
+      get: () => this.#clientSecret,
       set: (value: string) => {
-        secret = value;
+        this.#clientSecret = value;
       },
       enumerable: false,
     });
@@ -103,7 +106,10 @@ export class PowerFolderOAuth2 extends OAuth2 {
    * @throws {PowerFolderError} Anything else.
    */
   async requestTokens(code: string, params: object = {}): Promise<TokenResponse> {
-    return await this.#send({ grant_type: 'authorization_code', code }, params);
+    return await this.#send(
+      { grant_type: 'authorization_code', code, client_id: this._clientId, client_secret: this.#clientSecret },
+      params,
+    );
   }
 
   /**
@@ -146,26 +152,29 @@ export class PowerFolderOAuth2 extends OAuth2 {
   }
 
   async #requestRefresh(refreshToken: string, params: object = {}): Promise<TokenResponse> {
-    const response = await this.#send({ grant_type: 'refresh_token', refresh_token: refreshToken }, params);
+    const grant_type = 'refresh_token';
+    const response = await this.#send(
+      { grant_type, refresh_token: refreshToken, client_id: this._clientId, client_secret: this.#clientSecret },
+      params,
+    );
     // PowerFolder keeps the refresh token and may leave it out of the answer.
     response.tokens.refreshToken ??= refreshToken;
     return response;
   }
 
-  async #send(grant: Record<string, string>, params: object): Promise<TokenResponse> {
+  async #send(required: Record<string, string>, params: object): Promise<TokenResponse> {
     const { transport, refreshByGET } = this.#settings;
-    const required = { ...grant, client_id: this._clientId, client_secret: this._clientSecret };
     // The required ones twice: to come first, and to be replaced by none.
     const request: Record<string, unknown> = { ...required, ...params, ...required };
     const message: HTTPRequest =
-      grant['refresh_token'] !== undefined && refreshByGET !== undefined
+      required['refresh_token'] !== undefined && refreshByGET !== undefined
         ? {
             endpoint: 'refresh endpoint',
             method: 'GET',
             url: `${refreshByGET}?${new URLSearchParams({
               grant_type: 'refresh_token',
               client_id: this._clientId,
-              refresh_token: grant['refresh_token'],
+              refresh_token: required['refresh_token'],
             })}`,
             headers: { accept: 'application/json' },
           }
@@ -223,11 +232,11 @@ export class PowerFolderOAuth2 extends OAuth2 {
     accessToken: string | null,
   ): Promise<HTTPResponse> {
     const { transport } = this.#settings;
-    checkedURL(url, 'The URL of a request with an access token', transport);
+    const { href } = checkedURL(url, 'The URL of a request with an access token', transport);
     const message: HTTPRequest = {
       endpoint: 'resource',
       method: method === 'POST' ? 'POST' : 'GET',
-      url,
+      url: href,
       headers: {
         ...(headers as Record<string, string> | null),
         ...(accessToken && { authorization: this.buildAuthHeader(accessToken) }),

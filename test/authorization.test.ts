@@ -2,22 +2,34 @@ import express5 from 'express';
 import request from 'supertest';
 import {
   authorizationRequestPage,
-  authorizationRequestURL,
+  authorizationRequests,
   callbackRoute,
   isCallback,
   readAuthorizationResponse,
 } from '../lib/authorization.ts';
 import { expressVersions } from './support/app.ts';
 
-describe('authorizationRequestURL', () => {
-  it("keeps the order of the parameters and an endpoint's own query", () => {
-    expect(
-      authorizationRequestURL('https://pf.example/oauth/allow?lang=de', {
-        state: 'abc',
-        scope: undefined,
-        client_id: 'a b&c',
-      }),
-    ).toBe('https://pf.example/oauth/allow?lang=de&state=abc&client_id=a+b%26c');
+describe('authorizationRequests', () => {
+  const request = authorizationRequests('https://pf.example/oauth/allow?lang=de', {
+    clientID: 'a b&c',
+    callbackURL: 'https://app.example/oauth',
+  });
+  const own = 'state=abc&response_type=code&redirect_uri=https%3A%2F%2Fapp.example%2Foauth&client_id=a+b%26c';
+
+  it("keeps the documented order and an endpoint's own query", () => {
+    expect(request('abc', {})).toBe(`https://pf.example/oauth/allow?lang=de&${own}`);
+  });
+
+  it('puts further parameters behind it, which replace none', () => {
+    const further = {
+      state: 'x',
+      client_id: 'x',
+      scope: undefined,
+      'a b': 'ü&',
+      redirect_uri: 'x',
+      response_type: 'x',
+    };
+    expect(request('abc', further)).toBe(`https://pf.example/oauth/allow?lang=de&${own}&a+b=%C3%BC%26`);
   });
 });
 
