@@ -127,13 +127,13 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
 
   if (pathStart === undefined && query === '') return { kind: 'none' };
 
-  const pairs = query === '' ? [] : query.split('&');
-  if (pathStart !== undefined) pairs.unshift(...path.slice(pathStart + 1).split('&'));
+  const segment = pathStart === undefined ? '' : path.slice(pathStart + 1);
+  const pairs = segment.split('&');
+  if (query !== '') pairs.push(...query.split('&'));
   const found = new Map<ResponseParameter, string>();
-  let ambiguous = false;
+  // A redirect URI that brought a response of its own: the server's stands behind it.
+  let ambiguous = pathForm.test(segment) || pathForm.test(query);
   for (const pair of pairs) {
-    // A redirect URI that brought a response of its own: the server's stands behind it.
-    if (pathForm.test(pair)) ambiguous = true;
     const equals = pair.indexOf('=');
     const written = decoded(equals < 0 ? pair : pair.slice(0, equals));
     const parameter = responseParameters.find((name) => name === written);

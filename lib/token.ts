@@ -105,8 +105,8 @@ export class PowerFolderOAuth2 extends OAuth2 {
    * @throws {TokenError} The server refused in OAuth words.
    * @throws {PowerFolderError} Anything else.
    */
-  async requestTokens(code: string, params: object = {}): Promise<TokenResponse> {
-    return await this.#send(
+  requestTokens(code: string, params: object = {}): Promise<TokenResponse> {
+    return this.#send(
       { grant_type: 'authorization_code', code, client_id: this._clientId, client_secret: this.#clientSecret },
       params,
     );
