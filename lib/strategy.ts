@@ -2,7 +2,14 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Request } from 'express';
 import type passport from 'passport';
-import OAuth2Strategy, { AuthorizationError, TokenError } from 'passport-oauth2';
+import {
+  AuthorizationError,
+  type StateStore as OAuth2StateStore,
+  Strategy as OAuth2Strategy,
+  TokenError,
+  type VerifyCallback,
+  type VerifyFunctionWithRequest,
+} from 'passport-oauth2';
 import type { Dispatcher } from 'undici';
 import {
   type AuthorizationResponse,
@@ -141,7 +148,6 @@ export type PowerFolderVerifyFunction = (
 ) => Express.User | false | null | undefined | Promise<Express.User | false | null | undefined>;
 
 type TokenParams = TokenResponse['params'];
-type VerifyCallback = OAuth2Strategy.VerifyCallback;
 
 /**
  * What may stand at each place of the forms of `verify`. One list for all of them, since TypeScript gives a function's
@@ -228,10 +234,10 @@ export class PowerFolderStrategy extends OAuth2Strategy {
         ...{ authorizationURL, tokenURL, callbackURL, clientID, sessionKey, scope, scopeSeparator, skipUserProfile },
         // passport-oauth2's own client and store are not used.
         clientSecret: '',
-        store: store as unknown as OAuth2Strategy.StateStore,
+        store: store as unknown as OAuth2StateStore,
         passReqToCallback: passReqToCallback as true,
       },
-      verify as OAuth2Strategy.VerifyFunctionWithRequest,
+      verify as VerifyFunctionWithRequest,
     );
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
     // for console.log, which does not look behind a getter.
