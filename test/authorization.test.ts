@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import express5 from 'express';
 import request from 'supertest';
 import {
@@ -58,7 +59,23 @@ describe('authorizationRequestPage', () => {
       /^default-src 'none'; style-src 'sha256-[^ ]{44}'; script-src 'sha256-[^ ]{44}';/,
     );
     expect(headers['Content-Security-Policy']).not.toContain('unsafe-inline');
-    expect(headers['Cache-Control']).toBe('no-store');
+    const [, style = '', script = ''] = /<style>(.*)<\/style>[\s\S]*<script>(.*)<\/script>$/.exec(html) ?? [];
+    for (const [directive, text] of Object.entries({ 'style-src': style, 'script-src': script })) {
+      const digest = createHash('sha256').update(text).digest('base64');
+      expect(headers['Content-Security-Policy']).toContain(`${directive} 'sha256-${digest}';`);
+    }
+    expect([style, script]).toEqual([expect.stringContaining('button{'), 'document.forms[0].submit()']);
+  });
+
+  it('is stored, framed and sniffed by nobody, and tells no other site its address', () => {
+    expect(headers).toEqual({
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Length': String(Buffer.byteLength(html)),
+      'Cache-Control': 'no-store',
+      'Content-Security-Policy': expect.stringMatching(/; base-uri 'none'; frame-ancestors 'none'$/),
+      'Referrer-Policy': 'no-referrer',
+      'X-Content-Type-Options': 'nosniff',
+    });
   });
 });
 
@@ -95,6 +112,11 @@ describe('readAuthorizationResponse', () => {
     ['nothing', '/oauth', { kind: 'none' }],
     ['nothing but a slash', '/oauth/', { kind: 'none' }],
     ['a state alone, in the query', '/oauth?state=s1', { kind: 'none' }],
+    ['a state alone, in the path', '/oauth/state=s1', { kind: 'none' }],
+    ['a query alone', '?code=c1&state=s1', code('c1')],
+    ['a malformed name', '/oauth?%=x&code=c1&state=s1', code('c1')],
+    ['names without values', '/oauth?x&code=c1&=y&state=s1', code('c1')],
+    ['4 KiB', `/oauth/code=c1&state=s1&x=${'x'.repeat(4096 - 26)}`, code('c1')],
     ['another query', '/auth/powerfolder?returnTo=/x', { kind: 'none' }],
   ])('reads %s', (_, url, expected) => {
     expect(readAuthorizationResponse(url)).toEqual(expected);
@@ -122,7 +144,8 @@ describe('readAuthorizationResponse', () => {
     ['a line break', '/oauth/code=a%0d%0aSet-Cookie:x&state=s1'],
     ['a control character of the second block', '/oauth/code=%C2%85&state=s1'],
     ['a control character in the state', '/oauth/code=a&state=s%001'],
-    ['more than 4 KiB', `/oauth/code=${'a'.repeat(4096)}&state=s1`],
+    ['more than 4 KiB', `/oauth/code=c1&state=s1&x=${'x'.repeat(4096 - 25)}`],
+    ['two states in the path', '/oauth/state=s1&state=s2'],
   ])('R14, R15: refuses %s', (_, url) => {
     expect(readAuthorizationResponse(url)).toEqual({ kind: 'invalid' });
   });
@@ -161,11 +184,18 @@ describe('callbackRoute', () => {
     expect(callbackRoute('/oauth').exec('/oauth/code=x')).toHaveLength(1);
   });
 
-  it.each(['', 'oauth', '/', '//', '/oauth?x', '/oauth#x', 7])('refuses %p, saying what it takes', (path) => {
-    expect(() => callbackRoute(path as string)).toThrow(
-      new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')"),
-    );
+  it('minds no slashes at the end of the path', () => {
+    for (const path of ['/oauth/', '/oauth//']) expect(callbackRoute(path).source).toBe(callbackRoute('/oauth').source);
   });
+
+  it.each(['', 'oauth', 'x/oauth', '/', '//', '/oauth?x', '/oauth#x', 7, new String('/oauth')])(
+    'refuses %p, saying what it takes',
+    (path) => {
+      expect(() => callbackRoute(path as string)).toThrow(
+        new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')"),
+      );
+    },
+  );
 
   it.each(expressVersions)('serves as a route in %s, malformed escapes included', async (_, express) => {
     const app = express();
@@ -188,10 +218,24 @@ describe('isCallback', () => {
     ['/OAUTH/foo', true],
     ['/auth/powerfolder', false],
     ['/oauthx', false],
+    ['/oauth#x', true],
+    ['http://app.example/oauth', true],
+    ['HTTPS://app.example:8443/oauth/x', true],
+    ['x-1+2.3://app.example/oauth', true],
+    ['http://app.example?/oauth', false],
+    ['http://oauth', false],
+    ['1http://app.example/oauth', false],
+    ['/x/http://app.example/oauth', false],
   ])('R17: %s: %s', (originalUrl, expected) => {
-    expect(isCallback({ originalUrl }, '/oauth')).toBe(expected);
-    expect(isCallback({ originalUrl }, '/oauth/')).toBe(expected);
+    for (const path of ['/oauth', '/oauth/', '/oauth//']) expect(isCallback({ originalUrl }, path)).toBe(expected);
   });
+
+  it.each([undefined, null, '/elsewhere', 7, /^\/elsewhere/, {}])(
+    'R17: takes no other route for its own: %p',
+    (path) => {
+      expect(isCallback({ originalUrl: '/elsewhere', route: { path } }, '/oauth')).toBe(false);
+    },
+  );
 
   it('R17: knows its route behind a proxy that cuts the path', async () => {
     const app = express5();

@@ -119,6 +119,29 @@ describe('SessionStateStore', () => {
     expect(take(timed, req, late)).toBe('state_expired');
   });
 
+  it('R5: forgets a sign-in that has expired, when the next one begins', () => {
+    const req = browser();
+    const start = Date.now();
+    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
+    begin(store, req);
+    now.mockReturnValue(start + 10 * minutes - 1);
+    begin(store, req);
+    expect(req.session['powerfolder']).toHaveLength(2);
+    now.mockReturnValue(start + 10 * minutes);
+    begin(store, req);
+    expect(req.session['powerfolder']).toHaveLength(2);
+  });
+
+  it('keeps of a sign-in its state, its time and what it is bound to, and what else there is', () => {
+    const req = browser();
+    begin(store, req);
+    begin(store, req, { returnTo: '/x' }, 'verifier');
+    const [bare, full] = req.session['powerfolder'] as { for: string }[];
+    expect(Object.keys(bare as object)).toEqual(['state', 'until', 'for']);
+    expect(Object.keys(full as object)).toEqual(['state', 'until', 'for', 'app', 'pkce']);
+    expect(bare?.for).toMatch(/^[\w-]{22}$/);
+  });
+
   it.each([
     ['undefined', undefined, 'state_missing'],
     ['an empty string', '', 'state_missing'],
@@ -145,6 +168,8 @@ describe('SessionStateStore', () => {
     const [entry] = req.session['powerfolder'] as object[];
     req.session['powerfolder'] = [{ ...entry, state: long }];
     expect(take(store, req, long)).toBe('state_unknown');
+    req.session['powerfolder'] = [{ ...entry, state: long.slice(1) }];
+    expect(take(store, req, long.slice(1))).toEqual({ ok: true, app: undefined });
   });
 
   it('R7: keeps the eight youngest pending sign-ins', () => {
