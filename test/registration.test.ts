@@ -120,7 +120,9 @@ describe('registerClient', () => {
     ['plain text', { body: 'OK' }],
     ['XML', { body: '<?xml version="1.0"?><ok/>' }],
     ['an empty body', { body: '' }],
+    ['text in which a page is mentioned', { body: 'OK, see <html>' }],
     ['201', { status: 201, body: '{}' }],
+    ['299', { status: 299, body: '{}' }],
     ['204', { status: 204 }],
   ])('takes %s for success, since what it looks like is not documented', async (_, fault: PowerFolderFault) => {
     const server = await startServer();
@@ -255,6 +257,7 @@ describe('registerClient', () => {
 
     it.each<[name: string, options: unknown, words: RegExp]>([
       ['no options', undefined, /options object/],
+      ['null for options', null, /options object/],
       ['no serverURL', { admin }, /serverURL is missing/],
       ['R22: http', { ...valid, serverURL: 'http://powerfolder.invalid' }, /serverURL must be https/],
       [
@@ -275,7 +278,13 @@ describe('registerClient', () => {
       ['a space in the clientID', { ...valid, clientID: 'my app' }, /clientID must be/],
       ['a clientSecret with umlauts', { ...valid, clientSecret: `${clientSecret}ä` }, /clientSecret must be/],
       ['a clientSecret that is none', { ...valid, clientSecret: 1 }, /clientSecret must be/],
-      ['a misspelt option', { ...valid, clientId: 'app' }, /no option clientId; did you mean clientID\?/],
+      ...['serverURL', 'admin', 'clientID', 'clientSecret', 'timeout', 'dispatcher', 'allowInsecureHTTP'].map(
+        (name): [string, object, RegExp] => [
+          `a misspelt ${name}`,
+          { ...valid, [name.toUpperCase()]: 'app' },
+          new RegExp(`no option ${name.toUpperCase()}; did you mean ${name}\\?`),
+        ],
+      ),
       ['a timeout of 0', { ...valid, timeout: 0 }, /timeout must be/],
       ['an http.Agent', { ...valid, dispatcher: {} }, /dispatcher must be one of undici's/],
       ['a permission that is no boolean', { ...valid, allowInsecureHTTP: 'no' }, /allowInsecureHTTP must be/],

@@ -10,6 +10,8 @@ import {
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
+import { parseErrorResponse } from '../lib/token.ts';
+import { bodyFaults, tokenFaults } from './support/faults.ts';
 import { newTokens } from './support/simulated-sign-in.ts';
 
 let server: PowerFolderServer;
@@ -141,6 +143,117 @@ describe('refreshAccessToken', () => {
       new TypeError('refreshAccessToken takes the refresh token as a string'),
     );
     expect(server.requests).toEqual([]);
+  });
+});
+
+describe('the answer to a token request', () => {
+  const good = { access_token: '1a-b', refresh_token: '1c-d', expires_in: 60 };
+
+  it('R27, R28: that is no token response ends in one typed error, which says what to check', async () => {
+    const { strategy, refreshToken } = await start();
+    for (const { name, fault, code, status } of [...bodyFaults, ...tokenFaults]) {
+      server.failNext('refresh', fault);
+      const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
+      expect({ name, error }).toEqual({ name, error: expect.any(PowerFolderError) });
+      expect({ name, ...(error as object) }).toEqual({ name, code, status });
+      const { message } = error as Error;
+      expect(message).toMatch(/^The token endpoint of the PowerFolder server .*\.$/);
+      const advice = { refused: /Check serverURL .*the client secret\.$/, not_json: /Check serverURL |not UTF-8/ };
+      expect(message).toMatch(code in advice ? advice[code as keyof typeof advice] : / sent (no|an?) \w.*\.$/);
+    }
+  });
+
+  it.each([200, 201, 299])('R28: has tokens with status %d, also as numbers in text', async (status) => {
+    const { strategy, refreshToken } = await start();
+    const sent = Date.now();
+    jest.spyOn(Date, 'now').mockReturnValue(sent);
+    server.failNext('refresh', { status, body: { ...good, token_type: 'BeareR', expires_in: '90' } });
+    expect(await strategy.refreshAccessToken(refreshToken)).toEqual({
+      accessToken: '1a-b',
+      refreshToken: '1c-d',
+      expiresAt: sent + 90_000,
+    });
+  });
+
+  it('says which endpoint it was that answered the old refresh', async () => {
+    const { strategy, refreshToken } = await start({ refreshMethods: ['GET'] }, { refreshMethod: 'GET' });
+    server.failNext('refresh', { body: '' });
+    await expect(strategy.refreshAccessToken(refreshToken)).rejects.toThrow(
+      /^The refresh endpoint of the PowerFolder server \(\S+\/oauth\) sent nothing /,
+    );
+    expect(server.requests.at(-1)?.headers.accept).toBe('application/json');
+  });
+
+  it.each([200, 299, 400, 401, 503])('keeps the words of a refusal with status %d, but no secrets', async (status) => {
+    const { strategy, refreshToken } = await start();
+    const { clientID, clientSecret } = server;
+    const error_description = `For ${clientID}, refresh_token: ${clientSecret} and ${refreshToken}.`;
+    server.failNext('refresh', {
+      status,
+      body: { error: 'invalid_client', error_description, error_uri: 'https://pf/1' },
+    });
+    const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TokenError);
+    expect({ ...(error as object), message: (error as Error).message }).toMatchObject({
+      code: 'invalid_client',
+      uri: 'https://pf/1',
+      status,
+      message: `For ${clientID}, refresh_token: [hidden] and [hidden].`,
+    });
+  });
+
+  it('is taken for a refusal by an RFC 6749 word, even where that is the refresh token', async () => {
+    const { strategy } = await start();
+    await expect(strategy.refreshAccessToken('invalid_grant')).rejects.toMatchObject(signInAgain);
+  });
+
+  it('reaches the hook of a subclass without what was secret in the request', async () => {
+    await start();
+    const seen: [string, number][] = [];
+    class Own extends PowerFolderStrategy {
+      override parseErrorResponse(body: string, status: number): Error | null {
+        seen.push([body, status]);
+        return status === 418 ? new Error('own words') : null;
+      }
+    }
+    const { url: serverURL, clientID, clientSecret } = server;
+    const own = new Own({ serverURL, clientID, clientSecret, callbackURL: 'http://localhost/oauth' }, () => false);
+    server.failNext('refresh', { status: 418, body: `<p>${clientSecret} 1refresh-token` });
+    await expect(own.refreshAccessToken('1refresh-token')).rejects.toThrow('own words');
+    server.failNext('refresh', {
+      status: 400,
+      body: { error: clientSecret, numbers: [1], nested: { a: '1refresh-token' } },
+    });
+    await expect(own.refreshAccessToken('1refresh-token')).rejects.toMatchObject({ code: 'refused', status: 400 });
+    expect(seen).toEqual([
+      ['<p>[hidden] [hidden]', 418],
+      ['{"error":"[hidden]","numbers":[1],"nested":{"a":"[hidden]"}}', 400],
+    ]);
+  });
+});
+
+describe('parseErrorResponse', () => {
+  it.each(['', '<h1>', 'null', '[]', '7', '{}', '{"error":7}', '{"error":""}', '{"error":"\\u0000"}'])(
+    'finds no OAuth error in %p',
+    (body) => {
+      expect(parseErrorResponse(body, 400)).toBeNull();
+    },
+  );
+
+  it.each([
+    [{}, 'The PowerFolder server refused the token request: invalid_scope', undefined],
+    [
+      { error_description: 7, error_uri: 7 },
+      'The PowerFolder server refused the token request: invalid_scope',
+      undefined,
+    ],
+    [{ error_description: '\u0000' }, 'The PowerFolder server refused the token request: invalid_scope', undefined],
+    [{ error_description: ' in\nwords ', error_uri: ' https://pf/1\n' }, 'in words', 'https://pf/1'],
+  ])('reads RFC 6749 section 5.2: %j', (members, message, uri) => {
+    const error = parseErrorResponse(JSON.stringify({ error: 'invalid_scope\u202e', ...members }), 400);
+    expect(error).toBeInstanceOf(TokenError);
+    expect({ ...error, message: error?.message }).toMatchObject({ code: 'invalid_scope', status: 400, message });
+    expect((error as TokenError).uri).toBe(uri);
   });
 });
 
