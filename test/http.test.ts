@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { PowerFolderStrategy } from 'passport-powerfolder';
+import { Dispatcher } from 'undici';
 import { startTestApp, type TestApp } from './support/app.ts';
 import { Browser } from './support/browser.ts';
 
@@ -49,6 +50,7 @@ let app: TestApp | undefined;
 afterEach(async () => {
   await app?.close();
   app = undefined;
+  if (!endpoint?.server.listening) return;
   endpoint.server.closeAllConnections();
   endpoint.server.close();
   await once(endpoint.server, 'close');
@@ -88,6 +90,75 @@ describe('connections to a token endpoint by TLS', () => {
     await refreshAfter(0, 30);
     expect(usedConnections()).toEqual([1, 2]);
   });
+});
+
+describe('what a dispatcher reports', () => {
+  /** One that a user could give: it fails before anything was sent. */
+  class Failing extends Dispatcher {
+    readonly #error: Error;
+    constructor(code: string) {
+      super();
+      this.#error = Object.assign(new Error('as undici says it'), { code });
+    }
+    override dispatch(_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      handler.onResponseError?.(null as never, this.#error);
+      return true;
+    }
+  }
+
+  it.each([
+    ['ECONNREFUSED', 'unreachable', 'could not be reached (ECONNREFUSED).'],
+    ['ENOTFOUND', 'unreachable', 'could not be reached (ENOTFOUND).'],
+    ['EAI_AGAIN', 'unreachable', 'could not be reached (EAI_AGAIN).'],
+    ['EHOSTUNREACH', 'unreachable', 'could not be reached (EHOSTUNREACH).'],
+    ['ENETUNREACH', 'unreachable', 'could not be reached (ENETUNREACH).'],
+    ['ETIMEDOUT', 'unreachable', 'could not be reached (ETIMEDOUT).'],
+    ['UND_ERR_CONNECT_TIMEOUT', 'unreachable', 'could not be reached (UND_ERR_CONNECT_TIMEOUT).'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls', 'could not be trusted (DEPTH_ZERO_SELF_SIGNED_CERT). For a certificate'],
+    ['CERT_HAS_EXPIRED', 'tls', 'could not be trusted'],
+    ['CERT_SIGNATURE_FAILURE', 'tls', 'could not be trusted'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls', 'could not be trusted'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls', 'could not be trusted'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls', 'could not be trusted'],
+    ['INVALID_PURPOSE', 'tls', 'could not be trusted'],
+    ['PATH_LENGTH_EXCEEDED', 'tls', 'could not be trusted'],
+    ['HOSTNAME_MISMATCH', 'tls', 'could not be trusted'],
+    ['EPROTO', 'tls', 'could not be trusted'],
+    ['HPE_INVALID_CONSTANT', 'not_http', 'sent something that is not HTTP (HPE_INVALID_CONSTANT).'],
+    ['UND_ERR_HEADERS_OVERFLOW', 'not_http', 'sent something that is not HTTP'],
+    ['ERR_ASSERTION', 'not_http', 'sent something that is not HTTP'],
+    ['ECONNRESET', 'connection_lost', 'broke off the connection (ECONNRESET).'],
+    ['UND_ERR_SOCKET', 'connection_lost', 'broke off the connection (UND_ERR_SOCKET).'],
+    ['EPIPE', 'connection_lost', 'broke off the connection (EPIPE).'],
+  ])('as %s is told as %s, with the cause and without the query', async (reported, code, words) => {
+    const strategy = new PowerFolderStrategy(
+      {
+        ...client,
+        serverURL: 'https://pf.example',
+        tokenURL: 'https://pf.example/token?secret=1',
+        dispatcher: new Failing(reported),
+      },
+      () => false,
+    );
+    const error = await strategy.refreshAccessToken('1refresh').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'PowerFolderError', code, cause: { code: reported } });
+    expect((error as Error).message).toContain(
+      `The token endpoint of the PowerFolder server (https://pf.example/token) ${words}`,
+    );
+  });
+
+  it.each(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])(
+    'as %s is a mistake of the application',
+    async (reported) => {
+      const options = { ...client, serverURL: 'https://pf.example', dispatcher: new Failing(reported) };
+      const strategy = new PowerFolderStrategy(options, () => false);
+      await expect(strategy.refreshAccessToken('1refresh')).rejects.toThrow(
+        new TypeError(
+          `undici refused to send the request (${reported}): customHeaders has a header that is undici's to set, or dispatcher is closed or of another version than 7`,
+        ),
+      );
+    },
+  );
 });
 
 describe('a token request', () => {

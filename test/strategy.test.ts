@@ -72,6 +72,7 @@ describe('PowerFolderStrategy', () => {
       { serverURL: 'http://pf.example' },
       /^serverURL must be https.*use https:\/\/pf\.example.*allowInsecureHTTP: true/,
     ],
+    ['R22: http for a name that begins like loopback', { serverURL: 'http://localhost.example' }, /must be https/],
     [
       'R22: http for a name that only looks like loopback',
       { serverURL: 'http://127.0.0.1.evil.example' },
@@ -138,10 +139,21 @@ describe('PowerFolderStrategy', () => {
     }
   });
 
+  it('is not made with a misspelt option, whichever it is', () => {
+    const names =
+      'serverURL clientID clientSecret callbackURL authorizationMethod authorizationURL tokenURL userProfileURL refreshMethod skipUserProfile passReqToCallback store sessionKey stateTTL pkce scope scopeSeparator timeout dispatcher allowInsecureHTTP customHeaders state';
+    for (const name of names.split(' ')) {
+      const misspelt = name.toUpperCase();
+      expect(() => strategyWith({ [misspelt]: 'x' })).toThrow(`There is no option ${misspelt}; did you mean ${name}?`);
+    }
+  });
+
   it('is not made without options or verify', () => {
-    expect(() => new PowerFolderStrategy(undefined as never, verify)).toThrow(
-      /^PowerFolderStrategy takes an options object/,
-    );
+    for (const options of [undefined, null, 'https://pf.example']) {
+      expect(() => new PowerFolderStrategy(options as never, verify)).toThrow(
+        /^PowerFolderStrategy takes an options object/,
+      );
+    }
     expect(() => new PowerFolderStrategy(verify as never, undefined as never)).toThrow(TypeError);
     expect(() => new PowerFolderStrategy(required, undefined as never)).toThrow(
       /^PowerFolderStrategy takes a verify function/,
@@ -155,6 +167,8 @@ describe('PowerFolderStrategy', () => {
     ['https://PF.example:8443', 'https://pf.example:8443/oauth/allow'],
     ['http://localhost:8080/x/', 'http://localhost:8080/x/oauth/allow'],
     ['http://127.0.0.1:8080', 'http://127.0.0.1:8080/oauth/allow'],
+    ['http://127.10.20.30', 'http://127.10.20.30/oauth/allow'],
+    ['http://pf.localhost', 'http://pf.localhost/oauth/allow'],
     ['http://[::1]:8080', 'http://[::1]:8080/oauth/allow'],
   ])('with the server at %s asks at %s', async (serverURL, expected) => {
     expect((await locationOf(strategyWith({ serverURL }))).href.split('?')[0]).toBe(expected);
