@@ -138,11 +138,11 @@ function spellings(secret: string): string[] {
 /**
  * Refuses an option in another spelling, such as `clientId`, which would silently be left out.
  *
- * @param known The options that there are, as keys.
+ * @param known The options that there are.
  */
-export function refuseMisspelt(options: object, known: Record<string, true>): void {
+export function refuseMisspelt(options: object, known: readonly string[]): void {
   for (const given of Object.keys(options)) {
-    const meant = Object.keys(known).find((name) => name.toLowerCase() === given.toLowerCase());
+    const meant = known.find((name) => name.toLowerCase() === given.toLowerCase());
     if (meant && meant !== given) throw new TypeError(`There is no option ${given}; did you mean ${meant}?`);
   }
 }

@@ -83,10 +83,9 @@ export async function registerClient(options: RegisterClientOptions): Promise<Re
   return client;
 }
 
-const optionNames: Record<keyof RegisterClientOptions, true> = {
-  ...{ serverURL: true, admin: true, clientID: true, clientSecret: true },
-  ...{ timeout: true, dispatcher: true, allowInsecureHTTP: true },
-};
+const optionNames: (keyof RegisterClientOptions)[] = [
+  ...(['serverURL', 'admin', 'clientID', 'clientSecret', 'timeout', 'dispatcher', 'allowInsecureHTTP'] as const),
+];
 
 function checkedRegistration(options: RegisterClientOptions) {
   if (typeof options !== 'object' || options === null) {

@@ -614,19 +614,12 @@ interface Settings {
   metadata?: StateMetadata;
 }
 
-const optionNames: Record<keyof PowerFolderStrategyOptions, true> = {
-  ...{ serverURL: true, clientID: true, clientSecret: true, callbackURL: true, authorizationMethod: true },
-  ...{ authorizationURL: true, tokenURL: true, userProfileURL: true, refreshMethod: true, skipUserProfile: true },
-  ...{ passReqToCallback: true, store: true, sessionKey: true, stateTTL: true, pkce: true, scope: true },
-  ...{
-    scopeSeparator: true,
-    timeout: true,
-    dispatcher: true,
-    allowInsecureHTTP: true,
-    customHeaders: true,
-    state: true,
-  },
-};
+const optionNames: (keyof PowerFolderStrategyOptions)[] = [
+  ...(['serverURL', 'clientID', 'clientSecret', 'callbackURL', 'authorizationMethod', 'authorizationURL'] as const),
+  ...(['tokenURL', 'userProfileURL', 'refreshMethod', 'skipUserProfile', 'passReqToCallback', 'store'] as const),
+  ...(['sessionKey', 'stateTTL', 'pkce', 'scope', 'scopeSeparator', 'timeout', 'dispatcher'] as const),
+  ...(['allowInsecureHTTP', 'customHeaders', 'state'] as const),
+];
 
 function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): Settings {
   if (typeof options !== 'object' || options === null) {

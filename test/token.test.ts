@@ -11,7 +11,7 @@ import {
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
 import { parseErrorResponse } from '../lib/token.ts';
-import { bodyFaults, tokenFaults } from './support/faults.ts';
+import { bodyFaults, redirectFaults, tokenFaults } from './support/faults.ts';
 import { newTokens } from './support/simulated-sign-in.ts';
 
 let server: PowerFolderServer;
@@ -151,14 +151,19 @@ describe('the answer to a token request', () => {
 
   it('R27, R28: that is no token response ends in one typed error, which says what to check', async () => {
     const { strategy, refreshToken } = await start();
-    for (const { name, fault, code, status } of [...bodyFaults, ...tokenFaults]) {
+    const rows = [...bodyFaults, ...tokenFaults, ...redirectFaults('/oauth/token')];
+    for (const { name, fault, code, status } of rows) {
       server.failNext('refresh', fault);
       const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
       expect({ name, error }).toEqual({ name, error: expect.any(PowerFolderError) });
       expect({ name, ...(error as object) }).toEqual({ name, code, status });
       const { message } = error as Error;
       expect(message).toMatch(/^The token endpoint of the PowerFolder server .*\.$/);
-      const advice = { refused: /Check serverURL .*the client secret\.$/, not_json: /Check serverURL |not UTF-8/ };
+      const advice = {
+        redirected: /\) answered with a redirect \(3\d\d\), which is not followed\. Check the host/,
+        refused: /Check serverURL .*the client secret\.$/,
+        not_json: / sent (nothing|a page|something else) instead of .* Check serverURL |not UTF-8/,
+      };
       expect(message).toMatch(code in advice ? advice[code as keyof typeof advice] : / sent (no|an?) \w.*\.$/);
     }
   });
@@ -367,6 +372,83 @@ describe('_oauth2, for passport-oauth2-refresh', () => {
       expect.objectContaining({ expires_in: 86_400 }),
     ]);
     expect(results[3]).not.toHaveProperty('refresh_token');
+  });
+
+  it('asks for tokens with a code, by the secret that is set', async () => {
+    const { strategy } = await start();
+    await asked(strategy, 'unknown', { state: 'x' });
+    expect(server.requests.at(-1)?.json).toEqual({
+      grant_type: 'authorization_code',
+      code: 'unknown',
+      client_id: server.clientID,
+      client_secret: server.clientSecret,
+      state: 'x',
+    });
+    Reflect.set(oauth2(strategy), '_clientSecret', 'another');
+    await asked(strategy, 'unknown');
+    expect(server.requests.at(-1)?.json).toMatchObject({ client_secret: 'another' });
+    expect(Reflect.get(oauth2(strategy), '_clientSecret')).toBe('another');
+    await asked(strategy, 'unknown', 'no params' as never);
+    expect(Object.keys(server.requests.at(-1)?.json as object)).toHaveLength(4);
+  });
+
+  it('keeps the headers that were given, and shows neither them nor the secret', async () => {
+    const { strategy } = await start({}, { customHeaders: { 'X-Key': 'sentinel' } });
+    expect(Reflect.get(oauth2(strategy), '_customHeaders')).toEqual({ 'X-Key': 'sentinel' });
+    expect(Object.keys(oauth2(strategy)).join()).not.toMatch(/_clientSecret|_customHeaders/);
+  });
+
+  const requested = (strategy: PowerFolderStrategy, ...args: unknown[]) =>
+    new Promise<unknown[]>((resolve) =>
+      Reflect.get(oauth2(strategy), '_request').call(oauth2(strategy), ...args, (...results: unknown[]) =>
+        resolve(results),
+      ),
+    );
+
+  it('R30: asks for a resource with the token in the header, and gives body, status and headers', async () => {
+    const { strategy, accessToken } = await start();
+    const url = `${server.url}/api/folders?action=getAll`;
+    const [error, body, response] = await requested(strategy, 'GET', url, { 'X-A': 'b' }, '', accessToken);
+    expect(error).toBeNull();
+    expect(JSON.parse(String(body))).toHaveProperty('ResultSet');
+    const type = expect.stringMatching(/^application\/json/);
+    expect(response).toMatchObject({ statusCode: 200, headers: { 'content-type': type } });
+    expect(server.requests.at(-1)).toMatchObject({
+      method: 'GET',
+      url: '/api/folders?action=getAll',
+      body: '',
+      headers: { authorization: `Bearer ${accessToken}`, 'x-a': 'b' },
+    });
+  });
+
+  it('sends a body by POST, and without a token no Authorization', async () => {
+    const { strategy } = await start();
+    for (const [body, sent] of [
+      ['a body', 'a body'],
+      ['', ''],
+      [Buffer.from('x'), ''],
+    ]) {
+      server.failNext('folders', { status: 299, body: 'taken' });
+      expect(await requested(strategy, 'POST', `${server.url}/api/folders`, null, body, null)).toEqual([
+        null,
+        'taken',
+        expect.objectContaining({ statusCode: 299 }),
+      ]);
+      const request = server.requests.at(-1);
+      expect([request?.method, request?.body, request?.headers.authorization]).toEqual(['POST', sent, undefined]);
+    }
+  });
+
+  it('tells of a refused resource as node-oauth does, and asks no other host by http', async () => {
+    const { strategy } = await start();
+    const [error] = await requested(strategy, 'GET', `${server.url}/api/folders?a=1`, null, '', 'wrong');
+    expect(error).toMatchObject({ code: 'refused', status: 401, statusCode: 401 });
+    expect((error as Error).message).toBe(
+      `The resource of the PowerFolder server (${server.url}/api/folders) refused with status 401. Check the access token and the address.`,
+    );
+    const [other] = await requested(strategy, 'GET', 'http://pf.example/', null, '', 'wrong');
+    expect(other).toBeInstanceOf(TypeError);
+    expect((other as Error).message).toMatch(/^The URL of a request with an access token must be https/);
   });
 
   it('hands errors on', async () => {
