@@ -84,7 +84,13 @@ export async function registerClient(options: RegisterClientOptions): Promise<Re
 }
 
 const optionNames: (keyof RegisterClientOptions)[] = [
-  ...(['serverURL', 'admin', 'clientID', 'clientSecret', 'timeout', 'dispatcher', 'allowInsecureHTTP'] as const),
+  'serverURL',
+  'admin',
+  'clientID',
+  'clientSecret',
+  'timeout',
+  'dispatcher',
+  'allowInsecureHTTP',
 ];
 
 function checkedRegistration(options: RegisterClientOptions) {

@@ -615,10 +615,28 @@ interface Settings {
 }
 
 const optionNames: (keyof PowerFolderStrategyOptions)[] = [
-  ...(['serverURL', 'clientID', 'clientSecret', 'callbackURL', 'authorizationMethod', 'authorizationURL'] as const),
-  ...(['tokenURL', 'userProfileURL', 'refreshMethod', 'skipUserProfile', 'passReqToCallback', 'store'] as const),
-  ...(['sessionKey', 'stateTTL', 'pkce', 'scope', 'scopeSeparator', 'timeout', 'dispatcher'] as const),
-  ...(['allowInsecureHTTP', 'customHeaders', 'state'] as const),
+  'serverURL',
+  'clientID',
+  'clientSecret',
+  'callbackURL',
+  'authorizationMethod',
+  'authorizationURL',
+  'tokenURL',
+  'userProfileURL',
+  'refreshMethod',
+  'skipUserProfile',
+  'passReqToCallback',
+  'store',
+  'sessionKey',
+  'stateTTL',
+  'pkce',
+  'scope',
+  'scopeSeparator',
+  'timeout',
+  'dispatcher',
+  'allowInsecureHTTP',
+  'customHeaders',
+  'state',
 ];
 
 function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): Settings {
