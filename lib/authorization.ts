@@ -106,8 +106,14 @@ export type AuthorizationResponse =
   | { kind: 'none' };
 
 const longestURL = 4096;
-const responseParameters = ['code', 'state', 'error', 'error_description', 'error_uri'] as const;
-type ResponseParameter = (typeof responseParameters)[number];
+type ResponseParameter = 'code' | 'state' | 'error' | 'error_description' | 'error_uri';
+const responseParameters: ReadonlySet<unknown> = new Set<ResponseParameter>([
+  'code',
+  'state',
+  'error',
+  'error_description',
+  'error_uri',
+]);
 
 /** Where a path turns into parameters: at the first segment that begins like one. */
 const pathForm = /\/(?=(?:code|state|error)=)/i;
@@ -130,33 +136,32 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   const segment = pathStart === undefined ? '' : path.slice(pathStart + 1);
   const pairs = segment.split('&');
   if (query !== '') pairs.push(...query.split('&'));
-  const found = new Map<ResponseParameter, string>();
+  const values: { [name in ResponseParameter]?: string } = {};
   // A redirect URI that brought a response of its own: the server's stands behind it.
-  let ambiguous = pathForm.test(segment) || pathForm.test(query);
+  let invalid = rawURL.length > longestURL || pathForm.test(segment) || pathForm.test(query);
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
-    const written = decoded(equals < 0 ? pair : pair.slice(0, equals));
-    const parameter = responseParameters.find((name) => name === written);
-    if (!parameter) continue;
-    if (found.has(parameter)) ambiguous = true;
-    found.set(parameter, equals < 0 ? '' : pair.slice(equals + 1));
-  }
-  if (pathStart === undefined && !found.has('code') && !found.has('error')) return { kind: 'none' };
-  if (ambiguous || rawURL.length > longestURL) return { kind: 'invalid' };
-
-  const values: Partial<Record<ResponseParameter, string>> = {};
-  for (const [parameter, raw] of found) {
+    const name = decoded(equals < 0 ? pair : pair.slice(0, equals));
+    if (!isResponseParameter(name)) continue;
+    const raw = equals < 0 ? '' : pair.slice(equals + 1);
     // Only prose has spaces. A plus in a code is taken for itself: a server that means a space writes %20.
-    const value = decoded(parameter === 'error_description' ? raw.replaceAll('+', ' ') : raw);
-    if (value === undefined || hasControlCharacter(value)) return { kind: 'invalid' };
-    values[parameter] = value;
+    const value = decoded(name === 'error_description' ? raw.replaceAll('+', ' ') : raw);
+    if (value === undefined || values[name] !== undefined || hasControlCharacter(value)) invalid = true;
+    values[name] = value ?? '';
   }
+  if (pathStart === undefined && values.code === undefined && values.error === undefined) return { kind: 'none' };
+  if (invalid) return { kind: 'invalid' };
+
   const { code, error, state } = values;
   if (code && error === undefined) return { kind: 'code', code, state };
   if (error && code === undefined) {
     return { kind: 'error', error, description: values.error_description, uri: values.error_uri, state };
   }
   return code === undefined && error === undefined ? { kind: 'none' } : { kind: 'invalid' };
+}
+
+function isResponseParameter(name: string | undefined): name is ResponseParameter {
+  return responseParameters.has(name);
 }
 
 function decoded(text: string): string | undefined {

@@ -40,20 +40,28 @@ export interface StateStore {
   ): void;
 }
 
-/** One begun sign-in, as the session holds it. The names are short as every visitor's session carries them. */
+/**
+ * One begun sign-in. In the session it is a line, `<state> <until> <for> <kept>`: every visitor's session carries it, and
+ * express-session goes over each member of a session, at every depth, several times in a request.
+ */
 interface PendingSignIn {
   state: string;
   /** Epoch milliseconds. */
   until: number;
   /** Digest of {@link StateMetadata}. */
   for: string;
-  /** The application's state. */
-  app?: unknown;
-  /** PKCE code verifier. */
-  pkce?: string;
-  /** The answer has come; kept until it expires to tell a second answer from an unknown one. */
-  used?: true;
+  /** JSON of {@link Kept}, or nothing; {@link used} when the answer has come. */
+  kept: string;
 }
+
+/** What comes back with the answer: the application's state, and the PKCE code verifier. */
+interface Kept {
+  app?: unknown;
+  pkce?: string | undefined;
+}
+
+/** A used sign-in stays until it expires, to tell a second answer from an unknown one. */
+const used = 'used';
 
 /** Milliseconds in which a sign-in has to be finished by default. */
 export const defaultStateTTL = 10 * 60_000;
@@ -71,13 +79,13 @@ let usedStates = { states: new Set<string>(), until: 0 };
 let olderUsedStates = usedStates;
 const largestGeneration = 50_000;
 
-/** Pending sign-ins in `req.session`: at most 8, each for one answer, expiring. */
+/** Pending sign-ins in `req.session`, a line for each: at most 8, each for one answer, expiring. */
 export class SessionStateStore implements StateStore {
   readonly #key: string;
   readonly #ttl: number;
 
   /**
-   * @param options.key Name of the list in the session.
+   * @param options.key Their name in the session.
    * @param options.ttl Milliseconds in which a sign-in has to be finished.
    */
   constructor({
@@ -109,17 +117,13 @@ export class SessionStateStore implements StateStore {
     const state = randomState();
     const pending = this.#pending(session).filter(({ until }) => until > now);
     while (pending.length >= mostPending) {
-      const used = pending.findIndex((entry) => entry.used);
-      pending.splice(Math.max(used, 0), 1);
+      const spent = pending.findIndex(({ kept }) => kept === used);
+      pending.splice(Math.max(spent, 0), 1);
     }
-    pending.push({
-      state,
-      until: now + this.#ttl,
-      for: digestOf(meta),
-      ...(appState !== undefined && { app: appState }),
-      ...(verifier !== undefined && { pkce: verifier }),
-    });
-    session[this.#key] = pending;
+    const nothing = appState === undefined && verifier === undefined;
+    const kept = nothing ? '' : JSON.stringify({ app: appState, pkce: verifier } satisfies Kept);
+    pending.push({ state, until: now + this.#ttl, for: digestOf(meta), kept });
+    session[this.#key] = pending.map(written).join('\n');
     done(null, state);
   }
 
@@ -135,7 +139,7 @@ export class SessionStateStore implements StateStore {
   }
 
   /** The sign-in that the state belongs to, which is thereby used; or why there is none. Others stay as they are. */
-  #take(req: Request, state: unknown, meta: StateMetadata): PendingSignIn | PowerFolderFailure {
+  #take(req: Request, state: unknown, meta: StateMetadata): Kept | PowerFolderFailure {
     if (typeof state !== 'string' || state === '') return failure('state_missing');
     if (state.length > longestState) return failure('state_unknown');
     const session = sessionOf(req);
@@ -146,18 +150,36 @@ export class SessionStateStore implements StateStore {
     if (!entry) return failure('state_unknown');
     if (entry.for !== digestOf(meta)) return failure('state_mismatch');
     if (entry.until <= Date.now()) return failure('state_expired');
-    if (entry.used || wasUsed(entry)) return failure('state_used');
+    if (entry.kept === used || wasUsed(entry)) return failure('state_used');
 
     rememberUsed(entry);
-    session[this.#key] = pending.with(index, { state: entry.state, until: entry.until, for: entry.for, used: true });
-    return entry;
+    const { kept } = entry;
+    entry.kept = used;
+    session[this.#key] = pending.map(written).join('\n');
+    return kept === '' ? {} : (JSON.parse(kept) as Kept);
   }
 
   #pending(session: Record<string, unknown>): PendingSignIn[] {
-    const pending = session[this.#key];
+    const lines = session[this.#key];
+    const pending: PendingSignIn[] = [];
     // Whatever else the application keeps under this name is not ours to trip over.
-    return Array.isArray(pending) ? pending.filter((entry) => typeof entry?.state === 'string') : [];
+    for (const line of typeof lines === 'string' ? lines.split('\n') : []) {
+      const entry = read(line);
+      if (entry) pending.push(entry);
+    }
+    return pending;
   }
+}
+
+function written({ state, until, for: bound, kept }: PendingSignIn): string {
+  return `${state} ${until} ${bound} ${kept}`;
+}
+
+function read(line: string): PendingSignIn | undefined {
+  const match = /^(\S+) (\d+) (\S+) (.*)$/s.exec(line);
+  if (!match) return undefined;
+  const [, state = '', until, bound = '', kept = ''] = match;
+  return { state, until: Number(until), for: bound, kept };
 }
 
 /** Drawn for many states at once: a draw is a system call, and costs as much as half of what else begins a sign-in. */
@@ -194,7 +216,8 @@ function rememberUsed({ state, until }: PendingSignIn): void {
     olderUsedStates = usedStates;
     usedStates = { states: new Set(), until: 0 };
   }
-  usedStates.states.add(state);
+  // A copy, as a part of the session's text would keep the whole of it in memory.
+  usedStates.states.add(Buffer.from(state).toString());
   usedStates.until = Math.max(usedStates.until, until);
 }
 

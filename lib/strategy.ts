@@ -263,17 +263,28 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       if ('user' in outcome) success.call(this, outcome.user as Express.User, outcome.info);
       else if ('failure' in outcome) fail.call(this, outcome.failure as object, outcome.status as number);
       else if ('redirect' in outcome) redirect.call(this, outcome.redirect);
-      else sendPage(req, outcome.page);
+      else if ('page' in outcome) sendPage(req, outcome.page);
+      else error.call(this, asError(outcome.error));
     };
-    this._signIn(req, options)
-      .then(act, (reason: unknown) => error.call(this, asError(reason)))
+    let outcome: Outcome | Promise<Outcome>;
+    try {
+      outcome = this._signIn(req, options);
+    } catch (error) {
+      outcome = { error };
+    }
+    if (!(outcome instanceof Promise)) {
+      act(outcome);
+      return;
+    }
+    outcome
+      .then(act, (reason: unknown) => act({ error: reason }))
       // What is thrown from here on is thrown by the application, in its callback to passport.authenticate: it is not
       // called once more, and the process does not end. Express keeps its error handling in req.next.
       .catch((thrown: unknown) => (req.next ?? error.bind(this))(asError(thrown)));
   }
 
   /** @internal */
-  protected async _signIn(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
+  protected _signIn(req: Request, options: PowerFolderAuthenticateOptions): Outcome | Promise<Outcome> {
     refuseOldPassport(req);
     const originalUrl = rawURL(req);
     const response = readAuthorizationResponse(originalUrl);
@@ -283,7 +294,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       isCallback({ originalUrl, route: req.route }, this._settings.callbackPath) ||
       response.kind === 'invalid' ||
       (response.kind !== 'none' && response.state !== undefined);
-    return isAnswer ? await this._complete(req, options, response) : await this._begin(req, options);
+    return isAnswer ? this._complete(req, options, response) : this._begin(req, options);
   }
 
   /**
@@ -291,17 +302,18 @@ export class PowerFolderStrategy extends OAuth2Strategy {
    *
    * @internal
    */
-  protected async _begin(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
+  protected _begin(req: Request, options: PowerFolderAuthenticateOptions): Outcome | Promise<Outcome> {
     const { authorizationMethod, authorizationRequest, callbackURL, pkce } = this._settings;
     const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
-    const state = await this._storeState(req, verifier, applicationState(options));
-    const scope = options.scope ?? this._scope;
-    const url = authorizationRequest(state, {
-      ...this.authorizationParams(options),
-      ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
-      ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
+    return andThen(this._storeState(req, verifier, applicationState(options)), (state) => {
+      const scope = options.scope ?? this._scope;
+      const url = authorizationRequest(state, {
+        ...this.authorizationParams(options),
+        ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
+        ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
+      });
+      return authorizationMethod === 'POST' ? { page: authorizationRequestPage(url, callbackURL) } : { redirect: url };
     });
-    return authorizationMethod === 'POST' ? { page: authorizationRequestPage(url, callbackURL) } : { redirect: url };
   }
 
   /**
@@ -345,35 +357,36 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     }
 
     const [profile] = await outcomeOf((done) => this._loadUserProfile(granted.tokens.accessToken, done));
-    const [user, info] = await outcomeOf((done) => this._callVerify(req, granted, profile, pending.state, done));
+    const [user, info] = await this._callVerify(req, granted, profile, pending.state);
     if (!user) return info === undefined ? failedHere('verify_refused') : { failure: info };
     const details = typeof info === 'string' ? { message: info } : (info as object | undefined);
     return { user, info: { ...details, ...(pending.state !== undefined && { state: pending.state }) } };
   }
 
   /** @internal */
-  protected async _storeState(req: Request, verifier: string | undefined, appState: unknown): Promise<string> {
+  protected _storeState(req: Request, verifier: string | undefined, appState: unknown): string | Promise<string> {
     const { store } = this._stateStore as { store: AnyFunction };
     const meta = this._metadata();
-    // By the number of parameters, as passport-oauth2 does.
-    const args = { 5: [verifier, appState, meta], 4: [appState, meta], 3: [meta] }[store.length] ?? [];
-    const [state] = await outcomeOf((done) => store.call(this._stateStore, req, ...args, done));
-    if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {
-      throw new TypeError('The state store gave no alphanumeric state; PowerFolder takes no other');
-    }
-    return state;
+    // By the number of parameters, as passport-oauth2 does: a store that declares fewer wants the last of them.
+    const args = [verifier, appState, meta].slice(5 - store.length);
+    const stored = outcomeOf((done) => store.call(this._stateStore, req, ...args, done));
+    return andThen(stored, ([state]) => {
+      if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {
+        throw new TypeError('The state store gave no alphanumeric state; PowerFolder takes no other');
+      }
+      return state;
+    });
   }
 
   /** @internal */
-  protected async _takeState(
-    req: Request,
-    state: string,
-  ): Promise<{ verifier: string | undefined; state: unknown } | Failed> {
+  protected _takeState(req: Request, state: string): TakenState | Failed | Promise<TakenState | Failed> {
     const { verify } = this._stateStore as { verify: AnyFunction };
     const args = verify.length === 3 ? [state] : [state, this._metadata()];
-    const [ok, stateOrReason] = await outcomeOf((done) => verify.call(this._stateStore, req, ...args, done));
-    if (!ok) return { failure: stateOrReason ?? failure('state_unknown'), status: 403 };
-    return { verifier: typeof ok === 'string' ? ok : undefined, state: stateOrReason };
+    const taken = outcomeOf((done) => verify.call(this._stateStore, req, ...args, done));
+    return andThen(taken, ([ok, stateOrReason]) => {
+      if (!ok) return { failure: stateOrReason ?? failure('state_unknown'), status: 403 };
+      return { verifier: typeof ok === 'string' ? ok : undefined, state: stateOrReason };
+    });
   }
 
   /** @internal */
@@ -388,26 +401,25 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   }
 
   /** @internal */
-  protected _callVerify(
+  protected async _callVerify(
     req: Request,
     { tokens, params }: TokenResponse,
     profile: unknown,
     state: unknown,
-    done: Done,
-  ): unknown {
+  ): Promise<unknown[]> {
     const verify = this._verify;
-    // false, where the one-parameter form gives nothing: it has no `done` that could be called later.
-    if (verify.length === 1) {
-      return Promise.resolve(verify.call(this, { tokens, profile, req, state })).then((user) => user ?? false);
-    }
+    if (verify.length === 1) return [await verify.call(this, { tokens, profile, req, state })];
+
     const { accessToken, refreshToken } = tokens;
     const first = this._passReqToCallback ? [req] : [];
     const withParams = verify.length === first.length + 5;
     const args = [...first, accessToken, refreshToken, ...(withParams ? [params] : []), profile];
-    const given = verify.call(this, ...args, done);
-    // Nor has one that declares parameters, but none for `done`.
-    if (verify.length === 0 || verify.length > args.length) return given;
-    return Promise.resolve(given).then((user) => user ?? false);
+    return await outcomeOf((done) => {
+      const given = verify.call(this, ...args, done);
+      if (verify.length === 0 || verify.length > args.length) return given;
+      // It declares parameters, but none for `done`, and will hardly call it: nothing is false, as with one parameter.
+      return Promise.resolve(given).then((user) => user ?? false);
+    });
   }
 
   /**
@@ -485,16 +497,23 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 type AnyFunction = (...args: unknown[]) => unknown;
 type Done = (error?: unknown, ...values: unknown[]) => void;
 
+type TakenState = { verifier: string | undefined; state: unknown };
 type Failed = { failure: unknown; status?: number };
 /** How an attempt ends: in one of Passport's actions, or in a page. */
 type Outcome =
   | { user: unknown; info: object }
   | Failed
   | { redirect: string }
-  | { page: { html: string; headers: Record<string, string> } };
+  | { page: { html: string; headers: Record<string, string> } }
+  | { error: unknown };
 
 function failed(code: PowerFolderFailureCode, status = failureStatus(code), state?: unknown): Failed {
   return { failure: { ...failure(code), ...(state !== undefined && { state }) }, status };
+}
+
+/** Goes on at once where there is nothing to wait for: a promise costs as much as what most steps do. */
+function andThen<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 /**
@@ -515,9 +534,8 @@ function outcomeOf(call: (done: Done) => unknown): unknown[] | Promise<unknown[]
   }
   if (given && returned === undefined) {
     // At once, as most of them are: there is nothing to wait for.
-    const [error, ...values] = given as Parameters<Done>;
-    if (error) throw error;
-    return values;
+    if (given[0]) throw given[0];
+    return given.slice(1);
   }
   return new Promise((resolve, reject) => {
     settle = (error, ...values) => (error ? reject(error) : resolve(values));
@@ -574,8 +592,8 @@ function rawURL({ originalUrl, url }: Request): string {
 
 /** Passport before 0.6 keeps the session at log-in, and whoever planted it is logged in too (CVE-2022-25896). */
 function refuseOldPassport(req: Request): void {
-  const { _sessionManager, _passport } = req as { _sessionManager?: SessionManager; _passport?: OldPassport };
-  const sessionManager = _sessionManager ?? _passport?.instance?._sm;
+  const passport = req as { _sessionManager?: SessionManager; _passport?: OldPassport };
+  const sessionManager = passport._sessionManager ?? passport._passport?.instance?._sm;
   // Since 0.6 it takes options.
   if (sessionManager?.logIn?.length === 3) {
     throw new TypeError('PowerFolderStrategy needs Passport 0.6 or newer: older ones allow session fixation');

@@ -34,6 +34,11 @@ function take(store: SessionStateStore, req: Request, state: unknown, bound = me
   return taken;
 }
 
+/** The pending sign-ins as the session holds them. */
+function lines(req: { session: Record<string, unknown> }): string[] {
+  return String(req.session['powerfolder']).split('\n');
+}
+
 describe('SessionStateStore', () => {
   const store = new SessionStateStore();
   afterEach(() => jest.restoreAllMocks());
@@ -126,20 +131,33 @@ describe('SessionStateStore', () => {
     begin(store, req);
     now.mockReturnValue(start + 10 * minutes - 1);
     begin(store, req);
-    expect(req.session['powerfolder']).toHaveLength(2);
+    expect(lines(req)).toHaveLength(2);
     now.mockReturnValue(start + 10 * minutes);
     begin(store, req);
-    expect(req.session['powerfolder']).toHaveLength(2);
+    expect(lines(req)).toHaveLength(2);
   });
 
   it('keeps of a sign-in its state, its time and what it is bound to, and what else there is', () => {
+    const now = jest.spyOn(Date, 'now').mockReturnValue(1_000_000_000_000);
     const req = browser();
-    begin(store, req);
-    begin(store, req, { returnTo: '/x' }, 'verifier');
-    const [bare, full] = req.session['powerfolder'] as { for: string }[];
-    expect(Object.keys(bare as object)).toEqual(['state', 'until', 'for']);
-    expect(Object.keys(full as object)).toEqual(['state', 'until', 'for', 'app', 'pkce']);
-    expect(bare?.for).toMatch(/^[\w-]{22}$/);
+    const states = [begin(store, req), begin(store, req, { returnTo: '/x' }, 'verifier'), begin(store, req)];
+    now.mockRestore();
+    const [bare, full, third] = lines(req).map((line) => /^(\S+) 1000000600000 [\w-]{22} (.*)$/.exec(line)?.slice(1));
+    expect(bare).toEqual([states[0], '']);
+    expect(full).toEqual([states[1], '{"app":{"returnTo":"/x"},"pkce":"verifier"}']);
+    expect(third).toEqual([states[2], '']);
+  });
+
+  it.each([
+    ['spaces and line breaks', { text: ' a  b\nc\u2028d used' }],
+    ['the word for used', 'used'],
+    ['nothing', null],
+  ])("gives the application's state back with %s in it", (_, app) => {
+    const req = browser();
+    const [first, second] = [begin(store, req, app), begin(store, req)];
+    expect(lines(req)).toHaveLength(2);
+    expect(take(store, req, first)).toEqual({ ok: true, app });
+    expect(take(store, req, second)).toEqual({ ok: true, app: undefined });
   });
 
   it.each([
@@ -165,10 +183,10 @@ describe('SessionStateStore', () => {
     const long = 'x'.repeat(513);
     const req = browser();
     begin(store, req);
-    const [entry] = req.session['powerfolder'] as object[];
-    req.session['powerfolder'] = [{ ...entry, state: long }];
+    const [line = ''] = lines(req);
+    req.session['powerfolder'] = line.replace(/^\S+/, long);
     expect(take(store, req, long)).toBe('state_unknown');
-    req.session['powerfolder'] = [{ ...entry, state: long.slice(1) }];
+    req.session['powerfolder'] = line.replace(/^\S+/, long.slice(1));
     expect(take(store, req, long.slice(1))).toEqual({ ok: true, app: undefined });
   });
 
@@ -187,7 +205,7 @@ describe('SessionStateStore', () => {
     const states = Array.from({ length: 8 }, () => begin(store, req));
     expect(take(store, req, states[3])).toEqual({ ok: true, app: undefined });
     states.push(begin(store, req));
-    expect((req.session['powerfolder'] as unknown[]).length).toBe(8);
+    expect(lines(req)).toHaveLength(8);
     expect(take(store, req, states[3])).toBe('state_unknown');
     for (const index of [0, 1, 2, 4, 5, 6, 7, 8])
       expect(take(store, req, states[index])).toEqual({ ok: true, app: undefined });
@@ -228,7 +246,7 @@ describe('SessionStateStore', () => {
   });
 
   it('survives a session in which the key holds something else', () => {
-    for (const powerfolder of ['something else', 7, { state: 'x' }, [null, 'x', { state: 7 }]]) {
+    for (const powerfolder of ['something else', 'x', 'x 7 y', '\n\n', '', 7, { state: 'x' }, [null, 'x 7 y ']]) {
       const req = browser({ powerfolder });
       expect(take(store, req, 'x')).toBe('state_unknown');
       expect(take(store, req, begin(store, req))).toEqual({ ok: true, app: undefined });

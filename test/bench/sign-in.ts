@@ -4,18 +4,19 @@
  *
  * Measured is the CPU time of the application's process, since time by the clock is also the neighbours'. The contestants
  * take short turns, so that what the machine does otherwise meets all of them alike; and they come in several crews of
- * new processes, since of two processes that do the same one may be faster for all its life.
+ * new processes, since of two processes that do the same one may be faster for all its life. Each turn begins with
+ * sign-ins that do not count: what a process does after a wait is not what it does under load.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Pool } from 'undici';
 
-const crews = 2;
-const roundsPerCrew = 7;
-const turnsPerRound = 10;
-const signInsPerTurn = 20;
-const signInsPerRound = turnsPerRound * signInsPerTurn;
+const crews = 6;
+const roundsPerCrew = 4;
+const signInsPerTurn = 200;
+/** Sign-ins at the beginning of a turn: the first ones after a wait cost up to a third more. */
+const uncountedPerTurn = 100;
 /** Sign-ins until what is used often is compiled: before that each costs up to three times as much. */
 const warmUp = 4000;
 const concurrency = 8;
@@ -74,11 +75,12 @@ async function signInManyTimes(application: Application, count: number): Promise
 
 async function takeTurn(application: Application, round: number, server: ChildProcess): Promise<void> {
   const { result, process } = application;
+  await signInManyTimes(application, uncountedPerTurn);
   const connections = await ask<number>(server, 'connections');
   const begin = await ask<number>(process, 'cpu');
   await signInManyTimes(application, signInsPerTurn);
   const milliseconds = ((await ask<number>(process, 'cpu')) - begin) / 1000;
-  result.cost[round] = (result.cost[round] ?? 0) + milliseconds / signInsPerRound;
+  result.cost[round] = milliseconds / signInsPerTurn;
   result.connections += (await ask<number>(server, 'connections')) - connections;
 }
 
@@ -94,11 +96,11 @@ async function benchCrew(crew: number, tls: boolean): Promise<void> {
     applications.push({ result, process: child, browser });
   }
   // In turns, too: who waits for long has some compiled code thrown away.
-  for (let lap = 0; lap < warmUp / signInsPerTurn; lap++) {
+  for (let done = 0; done < warmUp; done += signInsPerTurn) {
     for (const application of applications) await signInManyTimes(application, signInsPerTurn);
   }
   for (let round = crew * roundsPerCrew; round < (crew + 1) * roundsPerCrew; round++) {
-    for (let turn = 0; turn < turnsPerRound * applications.length; turn++) {
+    for (let turn = 0; turn < applications.length; turn++) {
       const application = applications[(round + turn) % applications.length] as Application;
       await takeTurn(application, round, server);
     }
@@ -123,14 +125,14 @@ function spread(values: number[], digits: number): string {
 function printResults(): void {
   const rounds = crews * roundsPerCrew;
   const [reference] = results as [Result];
-  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerRound} sign-ins, ${crews} processes each.
+  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerTurn} sign-ins, ${crews} processes each.
 CPU milliseconds of the application's process for a sign-in; the same over ${reference.name}'s of the
 same round; new connections to the token endpoint for 100 sign-ins. Medians (least–most).
 `);
   console.log(`${''.padEnd(22)}${'CPU ms'.padEnd(22)}${'ratio'.padEnd(20)}connections`);
   for (const { name, cost, connections } of results) {
     const ratios = cost.map((each, round) => each / (reference.cost[round] ?? Number.NaN));
-    const per100 = Math.round((connections / (rounds * signInsPerRound)) * 100);
+    const per100 = Math.round((connections / (rounds * signInsPerTurn)) * 100);
     console.log(`${name.padEnd(22)}${spread(cost, 3).padEnd(22)}${spread(ratios, 2).padEnd(20)}${per100}`);
   }
   console.log();
