@@ -76,7 +76,7 @@ export const longestState = 512;
  * at a time: in a Map, deleting the oldest one by one leaves ever more gaps to step over.
  */
 let usedStates = { states: new Set<string>(), until: 0 };
-let olderUsedStates = usedStates;
+let olderUsedStates = { states: new Set<string>(), until: 0 };
 const largestGeneration = 50_000;
 
 /** Pending sign-ins in `req.session`, a line for each: at most 8, each for one answer, expiring. */

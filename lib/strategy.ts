@@ -317,30 +317,40 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   }
 
   /**
-   * The authorization response (RFC 6749 section 4.1.2) and all that follows from it. The pending sign-in is taken
-   * before anything else is believed, an error included.
+   * The authorization response (RFC 6749 section 4.1.2). The pending sign-in is taken before anything else is believed,
+   * an error included.
    *
    * @internal
    */
-  protected async _complete(
+  protected _complete(
     req: Request,
     options: PowerFolderAuthenticateOptions,
     response: AuthorizationResponse,
-  ): Promise<Outcome> {
+  ): Outcome | Promise<Outcome> {
     // HEAD reaches routes for GET, sent by whoever looks at links before people do.
     if (req.method !== 'GET') return failed('invalid_callback', 405);
     if (response.kind === 'none' || response.kind === 'invalid') return failed('invalid_callback');
     if (!response.state) return failed('state_missing');
 
-    const pending = await this._takeState(req, response.state);
-    if ('failure' in pending) return pending;
-    // What follows belongs to that sign-in, so a failure hands its state back as well: for a link to try again.
-    const failedHere = (code: PowerFolderFailureCode) => failed(code, undefined, pending.state);
-    if (response.kind === 'error') {
-      if (response.error === 'access_denied') return failedHere('access_denied');
+    return andThen(this._takeState(req, response.state), (pending) => {
+      if ('failure' in pending) return pending;
+      if (response.kind === 'code') return this._redeem(req, options, response.code, pending);
+      if (response.error === 'access_denied') return failedHere('access_denied', pending);
       throw authorizationError(response);
-    }
+    });
+  }
 
+  /**
+   * The token request (RFC 6749 section 4.1.3), and whose account it is.
+   *
+   * @internal
+   */
+  protected async _redeem(
+    req: Request,
+    options: PowerFolderAuthenticateOptions,
+    code: string,
+    pending: TakenState,
+  ): Promise<Outcome> {
     const params = { ...this.tokenParams(options), ...(pending.verifier && { code_verifier: pending.verifier }) };
     if ('redirect_uri' in params && params.redirect_uri !== this._settings.callbackURL) {
       throw new TypeError(
@@ -349,16 +359,16 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     }
     let granted: TokenResponse;
     try {
-      granted = await this._oauth2.requestTokens(response.code, params);
+      granted = await this._oauth2.requestTokens(code, params);
     } catch (error) {
       // The visitor came late, or came back to an old page: not an error of anybody's.
-      if (error instanceof TokenError && error.code === 'invalid_grant') return failedHere('invalid_grant');
+      if (error instanceof TokenError && error.code === 'invalid_grant') return failedHere('invalid_grant', pending);
       throw error;
     }
 
     const [profile] = await outcomeOf((done) => this._loadUserProfile(granted.tokens.accessToken, done));
     const [user, info] = await this._callVerify(req, granted, profile, pending.state);
-    if (!user) return info === undefined ? failedHere('verify_refused') : { failure: info };
+    if (!user) return info === undefined ? failedHere('verify_refused', pending) : { failure: info };
     const details = typeof info === 'string' ? { message: info } : (info as object | undefined);
     return { user, info: { ...details, ...(pending.state !== undefined && { state: pending.state }) } };
   }
@@ -507,12 +517,17 @@ type Outcome =
   | { page: { html: string; headers: Record<string, string> } }
   | { error: unknown };
 
-function failed(code: PowerFolderFailureCode, status = failureStatus(code), state?: unknown): Failed {
-  return { failure: { ...failure(code), ...(state !== undefined && { state }) }, status };
+function failed(code: PowerFolderFailureCode, status = failureStatus(code)): Failed {
+  return { failure: failure(code), status };
+}
+
+/** Once the pending sign-in is known, its state is handed back with a failure as well: for a link to try again. */
+function failedHere(code: PowerFolderFailureCode, { state }: TakenState): Failed {
+  return { failure: { ...failure(code), ...(state !== undefined && { state }) }, status: failureStatus(code) };
 }
 
 /** Goes on at once where there is nothing to wait for: a promise costs as much as what most steps do. */
-function andThen<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
+function andThen<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
 

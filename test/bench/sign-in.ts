@@ -13,12 +13,15 @@ import { join } from 'node:path';
 import { Pool } from 'undici';
 
 const crews = 6;
-const roundsPerCrew = 4;
+const roundsPerCrew = 2;
+const turnsPerRound = 5;
 const signInsPerTurn = 200;
+/** As many as there are from one large garbage collection to the next, which takes as much as a hundred sign-ins. */
+const signInsPerRound = turnsPerRound * signInsPerTurn;
 /** Sign-ins at the beginning of a turn: the first ones after a wait cost up to a third more. */
-const uncountedPerTurn = 100;
+const uncountedPerTurn = 50;
 /** Sign-ins until what is used often is compiled: before that each costs up to three times as much. */
-const warmUp = 4000;
+const warmUp = 3000;
 const concurrency = 8;
 
 const root = join(__dirname, '../..');
@@ -80,7 +83,7 @@ async function takeTurn(application: Application, round: number, server: ChildPr
   const begin = await ask<number>(process, 'cpu');
   await signInManyTimes(application, signInsPerTurn);
   const milliseconds = ((await ask<number>(process, 'cpu')) - begin) / 1000;
-  result.cost[round] = milliseconds / signInsPerTurn;
+  result.cost[round] = (result.cost[round] ?? 0) + milliseconds / signInsPerRound;
   result.connections += (await ask<number>(server, 'connections')) - connections;
 }
 
@@ -100,7 +103,7 @@ async function benchCrew(crew: number, tls: boolean): Promise<void> {
     for (const application of applications) await signInManyTimes(application, signInsPerTurn);
   }
   for (let round = crew * roundsPerCrew; round < (crew + 1) * roundsPerCrew; round++) {
-    for (let turn = 0; turn < applications.length; turn++) {
+    for (let turn = 0; turn < turnsPerRound * applications.length; turn++) {
       const application = applications[(round + turn) % applications.length] as Application;
       await takeTurn(application, round, server);
     }
@@ -125,14 +128,14 @@ function spread(values: number[], digits: number): string {
 function printResults(): void {
   const rounds = crews * roundsPerCrew;
   const [reference] = results as [Result];
-  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerTurn} sign-ins, ${crews} processes each.
+  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerRound} sign-ins, ${crews} processes each.
 CPU milliseconds of the application's process for a sign-in; the same over ${reference.name}'s of the
 same round; new connections to the token endpoint for 100 sign-ins. Medians (least–most).
 `);
   console.log(`${''.padEnd(22)}${'CPU ms'.padEnd(22)}${'ratio'.padEnd(20)}connections`);
   for (const { name, cost, connections } of results) {
     const ratios = cost.map((each, round) => each / (reference.cost[round] ?? Number.NaN));
-    const per100 = Math.round((connections / (rounds * signInsPerTurn)) * 100);
+    const per100 = Math.round((connections / (rounds * signInsPerRound)) * 100);
     console.log(`${name.padEnd(22)}${spread(cost, 3).padEnd(22)}${spread(ratios, 2).padEnd(20)}${per100}`);
   }
   console.log();
