@@ -138,7 +138,7 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   if (query !== '') pairs.push(...query.split('&'));
   const values: { [name in ResponseParameter]?: string } = {};
   // A redirect URI that brought a response of its own: the server's stands behind it.
-  let invalid = rawURL.length > longestURL || pathForm.test(segment) || pathForm.test(query);
+  let invalid = rawURL.length > longestURL || pathForm.test(rawURL.slice((pathStart ?? queryStart) + 1));
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
     const name = decoded(equals < 0 ? pair : pair.slice(0, equals));
@@ -198,15 +198,19 @@ export function callbackRoute(path = '/oauth'): RegExp {
   return route;
 }
 
-/** Whether a request came to the callback: through {@link callbackRoute}, or at or under the callback URL's path. */
-export function isCallback(req: { originalUrl: string; route?: { path?: unknown } }, callbackPath: string): boolean {
-  const routePath = req.route?.path;
-  if (typeof routePath === 'object' && routePath !== null && callbackRoutes.has(routePath)) return true;
-  // As Express finds its routes: behind the host of an absolute request target, before a fragment, in any case.
-  const [path = ''] = req.originalUrl
-    .replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
-    .toLowerCase()
-    .split(/[?#]/, 1);
+/** Tells whether a request came to the callback: through {@link callbackRoute}, or at or under the callback URL's path. */
+export function callbackTest(
+  callbackPath: string,
+): (req: { originalUrl: string; route?: { path?: unknown } }) => boolean {
   const callback = callbackPath.replace(/\/+$/, '').toLowerCase();
-  return path === callback || path.startsWith(`${callback}/`);
+  return ({ originalUrl, route }) => {
+    const routePath = route?.path;
+    if (typeof routePath === 'object' && routePath !== null && callbackRoutes.has(routePath)) return true;
+    // As Express finds its routes: behind the host of an absolute request target, before a fragment, in any case.
+    const target = originalUrl.startsWith('/')
+      ? originalUrl
+      : originalUrl.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
+    const path = target.toLowerCase();
+    return path.startsWith(callback) && [undefined, '/', '?', '#'].includes(path[callback.length]);
+  };
 }

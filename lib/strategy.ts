@@ -15,7 +15,7 @@ import {
   type AuthorizationResponse,
   authorizationRequestPage,
   authorizationRequests,
-  isCallback,
+  callbackTest,
   readAuthorizationResponse,
 } from './authorization.ts';
 import { failure, failureStatus, type PowerFolderFailureCode, plainText, refuseMisspelt } from './errors.ts';
@@ -291,7 +291,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // A request at the callback never begins a sign-in: an answer that cannot be read would go round for ever. Elsewhere,
     // `?code=` without a state is the application's own.
     const isAnswer =
-      isCallback({ originalUrl, route: req.route }, this._settings.callbackPath) ||
+      this._settings.isCallback({ originalUrl, route: req.route }) ||
       response.kind === 'invalid' ||
       (response.kind !== 'none' && response.state !== undefined);
     return isAnswer ? this._complete(req, options, response) : this._begin(req, options);
@@ -633,7 +633,7 @@ function applicationState({ state }: PowerFolderAuthenticateOptions): object | u
 interface Settings {
   clientID: string;
   callbackURL: string;
-  callbackPath: string;
+  isCallback: ReturnType<typeof callbackTest>;
   authorizationMethod: 'GET' | 'POST';
   authorizationURL: string;
   authorizationRequest: (state: string, further: object) => string;
@@ -720,7 +720,7 @@ function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): 
   return {
     clientID,
     callbackURL,
-    callbackPath: callback.pathname,
+    isCallback: callbackTest(callback.pathname),
     authorizationMethod: oneOf('authorizationMethod', options.authorizationMethod ?? 'GET', ['GET', 'POST']),
     authorizationURL,
     authorizationRequest: authorizationRequests(authorizationURL, { clientID, callbackURL }),

@@ -301,7 +301,7 @@ function readTokenResponse(
   }
   const { access_token, token_type, expires_in, refresh_token } = json;
   if (!isToken(access_token)) throw invalid('no usable access_token');
-  if (token_type !== undefined && !(typeof token_type === 'string' && /^bearer$/i.test(token_type))) {
+  if (token_type !== undefined && !(typeof token_type === 'string' && token_type.toLowerCase() === 'bearer')) {
     throw invalid('a token_type other than Bearer');
   }
   if (refresh_token !== undefined && refresh_token !== '' && !isToken(refresh_token)) {
