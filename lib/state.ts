@@ -145,8 +145,7 @@ export class SessionStateStore implements StateStore {
     const session = sessionOf(req);
     if (!session) return failure('session_missing');
     const pending = this.#pending(session);
-    const index = pending.findIndex((entry) => equal(entry.state, state));
-    const entry = pending[index];
+    const entry = pending.find((one) => equal(one.state, state));
     if (!entry) return failure('state_unknown');
     if (entry.for !== digestOf(meta)) return failure('state_mismatch');
     if (entry.until <= Date.now()) return failure('state_expired');

@@ -266,21 +266,24 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       else if ('page' in outcome) sendPage(req, outcome.page);
       else error.call(this, asError(outcome.error));
     };
+    // What is thrown in acting is thrown by the application, in its callback to passport.authenticate: the process does
+    // not end, and in Express, which keeps its error handling in req.next, the callback is not called once more.
+    const mistaken = (thrown: unknown) => (req.next ?? error.bind(this))(asError(thrown));
     let outcome: Outcome | Promise<Outcome>;
     try {
       outcome = this._signIn(req, options);
-    } catch (error) {
-      outcome = { error };
+    } catch (reason) {
+      outcome = { error: reason };
     }
-    if (!(outcome instanceof Promise)) {
-      act(outcome);
+    if (outcome instanceof Promise) {
+      outcome.then(act, (reason: unknown) => act({ error: reason })).catch(mistaken);
       return;
     }
-    outcome
-      .then(act, (reason: unknown) => act({ error: reason }))
-      // What is thrown from here on is thrown by the application, in its callback to passport.authenticate: it is not
-      // called once more, and the process does not end. Express keeps its error handling in req.next.
-      .catch((thrown: unknown) => (req.next ?? error.bind(this))(asError(thrown)));
+    try {
+      act(outcome);
+    } catch (thrown) {
+      mistaken(thrown);
+    }
   }
 
   /** @internal */
@@ -377,8 +380,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   protected _storeState(req: Request, verifier: string | undefined, appState: unknown): string | Promise<string> {
     const { store } = this._stateStore as { store: AnyFunction };
     const meta = this._metadata();
-    // By the number of parameters, as passport-oauth2 does: a store that declares fewer wants the last of them.
-    const args = [verifier, appState, meta].slice(5 - store.length);
+    // By the number of parameters, as passport-oauth2 does.
+    const args = { 5: [verifier, appState, meta], 4: [appState, meta], 3: [meta] }[store.length] ?? [];
     const stored = outcomeOf((done) => store.call(this._stateStore, req, ...args, done));
     return andThen(stored, ([state]) => {
       if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {

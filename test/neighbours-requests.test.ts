@@ -35,6 +35,25 @@ describe("Node's own HTTP server, whose requests have no originalUrl", () => {
     });
     expect(JSON.parse((await signIn(app.url, new Browser())).text)).toEqual({ name: 'ada' });
   });
+
+  it('R27: hears of a mistake in the callback to passport.authenticate as of any other error', async () => {
+    const mistake = new Error('in the callback');
+    const heard: unknown[] = [];
+    app = await startNeighbour((all) => {
+      const authenticator = new passport.Passport();
+      authenticator.use(new PowerFolderStrategy(all, async () => ({})));
+      return (req: IncomingMessage, res: ServerResponse) => {
+        const callback = (error: unknown) => {
+          heard.push(error);
+          if (!error) throw mistake;
+          res.writeHead(500).end();
+        };
+        authenticator.authenticate('powerfolder', callback)(Object.assign(req, { session: {} }), res, () => {});
+      };
+    });
+    expect((await new Browser().visit(`${app.url}/oauth/code=x&state=forged`)).status).toBe(500);
+    expect(heard).toEqual([null, mistake]);
+  });
 });
 
 describe('a request with neither originalUrl nor url', () => {
