@@ -275,6 +275,37 @@ describe('PowerFolderStrategy', () => {
     expect(calls).toEqual([[], [meta], [app, meta]]);
   });
 
+  type Outcome = (error: unknown, value?: unknown, reason?: unknown) => void;
+  it.each<[string, (done: Outcome, ...outcome: Parameters<Outcome>) => unknown]>([
+    ['at once', (done, ...outcome) => done(...outcome)],
+    ['later', (done, ...outcome) => void setImmediate(done, ...outcome)],
+    ['by a promise', async (_done, error, value) => (error ? Promise.reject(error) : value)],
+  ])('takes what a store answers %s', async (_, answer) => {
+    const broken = new Error('the database is away');
+    const storeWith = (error: unknown, state: unknown, ok: unknown) => ({
+      store: (_req: unknown, _state: unknown, _meta: unknown, done: Outcome) => answer(done, error, state),
+      verify: (_req: unknown, _state: unknown, _meta: unknown, done: Outcome) => answer(done, error, ok),
+    });
+    const outcomeAt = (originalUrl: string, store: object) =>
+      new Promise((done) => {
+        const [redirect, error] = [done, done];
+        const fail = (challenge: unknown, status: number) => done([challenge, status]);
+        const attempt = Object.assign(Object.create(strategyWith({ store })), { redirect, error, fail });
+        attempt.authenticate({ method: 'GET', originalUrl, session: {} });
+      });
+    expect(await outcomeAt('/auth', storeWith(null, 's1', false))).toMatch(/[?&]state=s1&/);
+    expect(await outcomeAt('/auth', storeWith(null, 's-1', false))).toBeInstanceOf(TypeError);
+    expect(await outcomeAt('/auth', storeWith(broken, 's1', false))).toBe(broken);
+    const response = '/oauth/code=x&state=s1';
+    const unknown = [expect.objectContaining({ code: 'state_unknown' }), 403];
+    expect(await outcomeAt(response, storeWith(null, 's1', false))).toEqual(unknown);
+    expect(await outcomeAt(response, storeWith(broken, 's1', false))).toBe(broken);
+    expect(await outcomeAt('/oauth/error=access_denied&state=s1', storeWith(null, 's1', true))).toEqual([
+      expect.objectContaining({ code: 'access_denied' }),
+      403,
+    ]);
+  });
+
   it('needs a session, and says which', async () => {
     const strategy = strategyWith({});
     const error = await new Promise((resolve) => {
