@@ -212,7 +212,7 @@ async function checkClient(
     return wrong('client', 'The server gave tokens for a made-up code: it is not a PowerFolder server to be trusted.');
   } catch (error) {
     if (error instanceof PowerFolderError) {
-      const { code, status } = error;
+      const { code, serverStatus: status } = error;
       if (code === 'refused' && status !== 401 && status !== 403) {
         return unclear(
           'client',

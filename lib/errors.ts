@@ -33,19 +33,68 @@ export type PowerFolderErrorCode =
 export class PowerFolderError extends Error {
   /** What happened, for programs. */
   readonly code: PowerFolderErrorCode;
-  /** HTTP status of the server's answer, when there was one. */
-  declare readonly status?: number;
+  /**
+   * HTTP status to answer the visitor with, as http-errors, Express and Koa have it; never the server's own: 504 for
+   * `timeout`, 503 where the server says 429 or 503, 500 for mistakes of the application, and 502 for all else.
+   */
+  readonly status: number;
+  /** HTTP status of the PowerFolder server's answer, when there was one. */
+  declare readonly serverStatus?: number;
+  /** Milliseconds after which to try again, where the server said 429 or 503 and when (RFC 9110 section 10.2.3). */
+  declare readonly retryAfter?: number;
+  /** The application's state, where the pending sign-in was found and had one. */
+  declare readonly state?: unknown;
 
-  constructor(code: PowerFolderErrorCode, message: string, details: { status?: number; cause?: unknown } = {}) {
+  constructor(code: PowerFolderErrorCode, message: string, details: ServerAnswer & { cause?: unknown } = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    if (details.status !== undefined) this.status = details.status;
+    const { serverStatus, retryAfter } = details;
+    this.status = applicationsMistakes.has(code) ? 500 : code === 'timeout' ? 504 : statusToAnswer(serverStatus);
+    if (serverStatus !== undefined) this.serverStatus = serverStatus;
+    if (retryAfter !== undefined) this.retryAfter = retryAfter;
   }
 
   static {
     // On the prototype, as the built-in errors have it: a name of its own would be printed as a property.
     Object.defineProperty(PowerFolderError.prototype, 'name', { value: 'PowerFolderError', configurable: true });
   }
+}
+
+const applicationsMistakes = new Set<PowerFolderErrorCode>([
+  'session_required',
+  'login_refused',
+  'not_administrator',
+  'not_powerfolder',
+]);
+
+/** What an error tells of the server's answer. */
+export interface ServerAnswer {
+  serverStatus?: number | undefined;
+  /** Milliseconds. */
+  retryAfter?: number | undefined;
+}
+
+/**
+ * The status to answer a visitor with when the server answered with another. A status of the server's own would tell the
+ * visitor that the application's page is not there, or that all is well.
+ */
+export function statusToAnswer(serverStatus: number | undefined): number {
+  return serverStatus === 429 || serverStatus === 503 ? 503 : 502;
+}
+
+/** What an answer's status and headers tell; `Retry-After` counts where the server says that it is busy. */
+export function serverAnswer({
+  status,
+  headers,
+}: {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+}): ServerAnswer {
+  const after = headers['retry-after'];
+  if (statusToAnswer(status) !== 503 || typeof after !== 'string') return { serverStatus: status };
+  // Seconds, or a date.
+  const wait = /^\d{1,9}$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now();
+  return wait >= 0 && wait < 2 ** 42 ? { serverStatus: status, retryAfter: wait } : { serverStatus: status };
 }
 
 /** Why a sign-in did not succeed although nothing is broken: Passport's `info`, and `challenge` of a failure. */

@@ -3,7 +3,7 @@
  * decompression, and a typed error for whatever else can happen.
  */
 import { Agent, type Dispatcher } from 'undici';
-import { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
+import { PowerFolderError, type PowerFolderErrorCode, type ServerAnswer, serverAnswer } from './errors.ts';
 
 /** How the server is reached; the same for every request of one strategy. */
 export interface Transport {
@@ -136,7 +136,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#refuse(
         'redirected',
         `answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
-        { status },
+        this.#answer(),
       );
     }
   }
@@ -145,7 +145,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
     if (this.#size > largestBody) {
-      this.#refuse('too_large', `sent more than ${largestBody} bytes.`, { status: this.#status });
+      this.#refuse('too_large', `sent more than ${largestBody} bytes.`, this.#answer());
     }
   }
 
@@ -158,7 +158,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       clearTimeout(this.#deadline);
       this.#resolve({ status, headers: this.#headers, body });
     } catch {
-      this.#refuse('not_json', `sent a body that is not UTF-8 (status ${status}).`, { status });
+      this.#refuse('not_json', `sent a body that is not UTF-8 (status ${status}).`, this.#answer());
     }
   }
 
@@ -170,7 +170,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     else this.#fail(error);
   }
 
-  #refuse(code: PowerFolderErrorCode, what: string, details?: { status: number }): void {
+  #answer(): ServerAnswer {
+    return serverAnswer({ status: this.#status, headers: this.#headers });
+  }
+
+  #refuse(code: PowerFolderErrorCode, what: string, details?: ServerAnswer): void {
     this.#refusal ??= new PowerFolderError(code, `${name(this.#message)} ${what}`, details);
     this.#fail(this.#refusal);
     this.#controller?.abort(this.#refusal);
@@ -280,19 +284,20 @@ export function isObject(json: unknown): json is Record<string, unknown> {
  *
  * @param advice What to check, in a sentence.
  */
-export function unexpectedAnswer(
-  message: HTTPRequest,
-  { status, body }: HTTPResponse,
-  advice: string,
-): PowerFolderError {
+export function unexpectedAnswer(message: HTTPRequest, response: HTTPResponse, advice: string): PowerFolderError {
+  const { status, body } = response;
   if (status < 200 || status > 299) {
-    return new PowerFolderError('refused', `${name(message)} refused with status ${status}. ${advice}`, { status });
+    return new PowerFolderError(
+      'refused',
+      `${name(message)} refused with status ${status}. ${advice}`,
+      serverAnswer(response),
+    );
   }
   const kind = body.trim() === '' ? 'nothing' : /^\s*</.test(body) ? 'a page' : 'something else';
   return new PowerFolderError(
     'not_json',
     `${name(message)} sent ${kind} instead of a JSON object (status ${status}). ${advice}`,
-    { status },
+    serverAnswer(response),
   );
 }
 

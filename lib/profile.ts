@@ -1,5 +1,5 @@
 /** Who signed in: the account of the access token's owner, in Passport's normalised form. */
-import { PowerFolderError } from './errors.ts';
+import { PowerFolderError, serverAnswer } from './errors.ts';
 import { exchange, isObject, jsonObject, type Transport, unexpectedAnswer } from './http.ts';
 
 /** Passport's normalised profile of a PowerFolder account. */
@@ -46,7 +46,7 @@ export async function requestProfile(
     throw new PowerFolderError(
       'profile_refused',
       `The PowerFolder server refused to say who signed in: ${url.split('?', 1)[0]} ${refusals[status]} (status ${status}). ${advice}`,
-      { status },
+      serverAnswer(response),
     );
   }
   const json = status === 200 ? jsonObject(response.body) : undefined;

@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Dispatcher } from 'undici';
-import { PowerFolderError, type PowerFolderErrorCode, refuseMisspelt } from './errors.ts';
+import { PowerFolderError, type PowerFolderErrorCode, refuseMisspelt, serverAnswer } from './errors.ts';
 import {
   checkedTransport,
   exchange,
@@ -163,7 +163,8 @@ function random(length: number): string {
 function refusalIn(response: HTTPResponse, message: HTTPRequest): PowerFolderError | undefined {
   const { status, body } = response;
   const where = `${message.url.split('?', 1)[0]}, status ${status}`;
-  const error = (code: PowerFolderErrorCode, sentences: string) => new PowerFolderError(code, sentences, { status });
+  const error = (code: PowerFolderErrorCode, sentences: string) =>
+    new PowerFolderError(code, sentences, serverAnswer(response));
 
   if (status === 401) {
     const sentences = `The PowerFolder server does not accept the administrator's user name or password (${where}). Check both.`;

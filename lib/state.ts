@@ -4,7 +4,7 @@
  */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
-import { failure, PowerFolderError, type PowerFolderFailure } from './errors.ts';
+import { failure, PowerFolderError, type PowerFolderFailureCode } from './errors.ts';
 
 /** What a sign-in is bound to; an answer of another server, client or strategy does not fit. */
 export interface StateMetadata {
@@ -18,7 +18,9 @@ export interface StateMetadata {
 
 /**
  * Where the state of pending sign-ins is kept: passport-oauth2's interface, so that a store written for it can be used.
- * Stores are called with as many parameters as their methods declare, as passport-oauth2 does.
+ * Its methods are called with as many arguments as they declare, as passport-oauth2 does: `store` with
+ * `(req, [[[verifier,] state,] meta,] done)`, `verify` with `(req, state, [meta,] done)`. They answer through `done` only;
+ * what they return does not count, but a throw and a rejected promise are errors.
  */
 export interface StateStore {
   /** Remembers a sign-in and gives its state, which must be alphanumeric. */
@@ -31,6 +33,7 @@ export interface StateStore {
   ): void;
   /**
    * Ends the wait for an answer: gives the PKCE verifier or true, and the application's state; or false and the reason.
+   * Nothing else is a yes.
    */
   verify(
     req: Request,
@@ -38,6 +41,27 @@ export interface StateStore {
     meta: StateMetadata,
     done: (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void,
   ): void;
+}
+
+/** Where a strategy keeps the sign-ins that were begun. */
+export interface PendingSignIns {
+  /** Remembers a sign-in. @returns its state. */
+  begin(req: Request, verifier: string | undefined, appState: unknown, meta: StateMetadata): unknown;
+  /** Ends the wait for an answer. @returns what was remembered, or why the answer is none that was waited for. */
+  take(req: Request, state: string, meta: StateMetadata): TakenSignIn | Untaken | Promise<TakenSignIn | Untaken>;
+}
+
+/** A sign-in whose answer has come. */
+export interface TakenSignIn {
+  /** The PKCE code verifier. */
+  verifier: string | undefined;
+  /** The application's state. */
+  state: unknown;
+}
+
+/** Why a state was not accepted: the `info` of a failure. */
+export interface Untaken {
+  reason: unknown;
 }
 
 /**
@@ -72,15 +96,18 @@ export const longestState = 512;
 
 /**
  * States that were used in this process, until they would have expired. Requests that arrive together have each their own
- * copy of the session, so that the session alone cannot tell the first from the second. They are forgotten a generation
- * at a time: in a Map, deleting the oldest one by one leaves ever more gaps to step over.
+ * copy of the session, and a cookie session can be put back, so that the session alone cannot tell the first answer from
+ * the second. They are kept and forgotten a generation at a time: in a Map, deleting the oldest one by one leaves ever
+ * more gaps to step over. At most 1,000,000 are kept (about 40 MB, reached by 1,600 sign-ins a second). If there were
+ * more, all sign-ins that expire before the forgotten ones would be refused: their visitors begin again.
  */
-let usedStates = { states: new Set<string>(), until: 0 };
-let olderUsedStates = { states: new Set<string>(), until: 0 };
+let generations: { states: Set<string>; until: number }[] = [];
+let forgottenUntil = 0;
 const largestGeneration = 50_000;
+const mostGenerations = 20;
 
 /** Pending sign-ins in `req.session`, a line for each: at most 8, each for one answer, expiring. */
-export class SessionStateStore implements StateStore {
+export class SessionStateStore implements PendingSignIns {
   readonly #key: string;
   readonly #ttl: number;
 
@@ -96,22 +123,14 @@ export class SessionStateStore implements StateStore {
     this.#ttl = ttl;
   }
 
-  store(
-    req: Request,
-    verifier: string | undefined,
-    appState: unknown,
-    meta: StateMetadata,
-    done: (error: unknown, state?: string) => void,
-  ): void {
+  /** @throws {PowerFolderError} `session_required` */
+  begin(req: Request, verifier: string | undefined, appState: unknown, meta: StateMetadata): string {
     const session = sessionOf(req);
     if (!session) {
-      done(
-        new PowerFolderError(
-          'session_required',
-          'Signing in with PowerFolder needs a session: use express-session (app.use(session(…))) before passport.',
-        ),
+      throw new PowerFolderError(
+        'session_required',
+        'Signing in with PowerFolder needs a session: use express-session (app.use(session(…))) before passport.',
       );
-      return;
     }
     const now = Date.now();
     const state = randomState();
@@ -124,38 +143,28 @@ export class SessionStateStore implements StateStore {
     const kept = nothing ? '' : JSON.stringify({ app: appState, pkce: verifier } satisfies Kept);
     pending.push({ state, until: now + this.#ttl, for: digestOf(meta), kept });
     session[this.#key] = pending.map(written).join('\n');
-    done(null, state);
+    return state;
   }
 
-  verify(
-    req: Request,
-    state: string,
-    meta: StateMetadata,
-    done: (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void,
-  ): void {
-    const taken = this.#take(req, state, meta);
-    if ('code' in taken) done(null, false, taken);
-    else done(null, taken.pkce ?? true, taken.app);
-  }
-
-  /** The sign-in that the state belongs to, which is thereby used; or why there is none. Others stay as they are. */
-  #take(req: Request, state: unknown, meta: StateMetadata): Kept | PowerFolderFailure {
-    if (typeof state !== 'string' || state === '') return failure('state_missing');
-    if (state.length > longestState) return failure('state_unknown');
+  /** The sign-in that the state belongs to, which is thereby used. Others stay as they are. */
+  take(req: Request, state: unknown, meta: StateMetadata): TakenSignIn | Untaken {
+    const no = (code: PowerFolderFailureCode): Untaken => ({ reason: failure(code) });
+    if (typeof state !== 'string' || state === '') return no('state_missing');
     const session = sessionOf(req);
-    if (!session) return failure('session_missing');
+    if (!session) return no('session_missing');
     const pending = this.#pending(session);
-    const entry = pending.find((one) => equal(one.state, state));
-    if (!entry) return failure('state_unknown');
-    if (entry.for !== digestOf(meta)) return failure('state_mismatch');
-    if (entry.until <= Date.now()) return failure('state_expired');
-    if (entry.kept === used || wasUsed(entry)) return failure('state_used');
+    const entry = state.length > longestState ? undefined : pending.find((one) => equal(one.state, state));
+    if (!entry) return no(pending.length === 0 && isSessionNew(req, session) ? 'session_missing' : 'state_unknown');
+    if (entry.for !== digestOf(meta)) return no('state_mismatch');
+    if (entry.until <= Math.max(Date.now(), forgottenUntil)) return no('state_expired');
+    if (entry.kept === used || wasUsed(entry)) return no('state_used');
 
     rememberUsed(entry);
     const { kept } = entry;
     entry.kept = used;
     session[this.#key] = pending.map(written).join('\n');
-    return kept === '' ? {} : (JSON.parse(kept) as Kept);
+    const { pkce, app }: Kept = kept === '' ? {} : JSON.parse(kept);
+    return { verifier: pkce, state: app };
   }
 
   #pending(session: Record<string, unknown>): PendingSignIn[] {
@@ -207,17 +216,33 @@ function digestOf(meta: StateMetadata): string {
 }
 
 function wasUsed({ state }: PendingSignIn): boolean {
-  return usedStates.states.has(state) || olderUsedStates.states.has(state);
+  return generations.some(({ states }) => states.has(state));
 }
 
 function rememberUsed({ state, until }: PendingSignIn): void {
-  if (olderUsedStates.until <= Date.now() || usedStates.states.size >= largestGeneration) {
-    olderUsedStates = usedStates;
-    usedStates = { states: new Set(), until: 0 };
+  let [newest] = generations;
+  if (!newest || newest.states.size >= largestGeneration) {
+    newest = { states: new Set(), until: 0 };
+    const now = Date.now();
+    generations = [newest, ...generations.filter((generation) => generation.until > now)];
+    const [forgotten] = generations.splice(mostGenerations);
+    if (forgotten) forgottenUntil = Math.max(forgottenUntil, forgotten.until);
   }
   // A copy, as a part of the session's text would keep the whole of it in memory.
-  usedStates.states.add(Buffer.from(state).toString());
-  usedStates.until = Math.max(usedStates.until, until);
+  newest.states.add(Buffer.from(state).toString());
+  newest.until = Math.max(newest.until, until);
+}
+
+/**
+ * Whether the browser sent no session. express-session makes one for every request: then its ID is in no cookie that came
+ * with the request. Its cookies begin with `s:`, so that a session that was sent and is not known any more is told apart.
+ */
+function isSessionNew(req: Request, session: Record<string, unknown>): boolean {
+  const { cookie } = req.headers ?? {};
+  if (cookie === undefined) return true;
+  // cookie-session and koa-session say it.
+  if (session['isNew'] === true) return true;
+  return typeof req.sessionID === 'string' && !/=s(?::|%3A)/i.test(cookie);
 }
 
 function sessionOf(req: Request): Record<string, unknown> | undefined {

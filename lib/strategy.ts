@@ -4,11 +4,10 @@ import type { Request } from 'express';
 import type passport from 'passport';
 import {
   AuthorizationError,
-  type StateStore as OAuth2StateStore,
   Strategy as OAuth2Strategy,
   TokenError,
   type VerifyCallback,
-  type VerifyFunctionWithRequest,
+  type VerifyFunction,
 } from 'passport-oauth2';
 import type { Dispatcher } from 'undici';
 import {
@@ -18,11 +17,27 @@ import {
   callbackTest,
   readAuthorizationResponse,
 } from './authorization.ts';
-import { failure, failureStatus, type PowerFolderFailureCode, plainText, refuseMisspelt } from './errors.ts';
+import {
+  failure,
+  failureStatus,
+  PowerFolderError,
+  type PowerFolderFailureCode,
+  plainText,
+  refuseMisspelt,
+} from './errors.ts';
 import { checkedTransport, checkedURL, milliseconds, serverBase, type Transport } from './http.ts';
 import { type PowerFolderProfile, requestProfile } from './profile.ts';
-import { defaultStateTTL, longestState, SessionStateStore, type StateMetadata, type StateStore } from './state.ts';
+import {
+  defaultStateTTL,
+  longestState,
+  type PendingSignIns,
+  SessionStateStore,
+  type StateMetadata,
+  type StateStore,
+  type TakenSignIn,
+} from './state.ts';
 import { PowerFolderOAuth2, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
+import { calledStore, loadedProfile, skipsProfile, verifier } from './verify.ts';
 
 /** Options of {@link PowerFolderStrategy}. */
 export interface PowerFolderStrategyOptions {
@@ -204,12 +219,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   // Passport runs `authenticate` on an object made from this one for each request, where private (#) members would not
   // be found: so these are plain ones, by passport-oauth2's names where it has them. None holds a secret.
   declare protected _oauth2: PowerFolderOAuth2;
-  declare protected readonly _verify: (...args: unknown[]) => unknown;
-  declare protected readonly _stateStore: StateStore;
   declare protected readonly _scope: string | string[] | undefined;
   declare protected readonly _scopeSeparator: string;
-  declare protected readonly _passReqToCallback: boolean | undefined;
-  declare protected readonly _loadUserProfile: (accessToken: string, done: Done) => unknown;
   declare protected readonly _settings: Settings;
 
   /**
@@ -226,18 +237,11 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   constructor(options: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
-    const sessionKey = options.sessionKey ?? 'powerfolder';
-    const store = options.store ?? new SessionStateStore({ key: sessionKey, ttl: settings.stateTTL });
-    const { clientID, clientSecret, scope, scopeSeparator, passReqToCallback, skipUserProfile } = options;
+    const { clientID, clientSecret, scope, scopeSeparator } = options;
+    // passport-oauth2's own client, store and hooks are not used.
     super(
-      {
-        ...{ authorizationURL, tokenURL, callbackURL, clientID, sessionKey, scope, scopeSeparator, skipUserProfile },
-        // passport-oauth2's own client and store are not used.
-        clientSecret: '',
-        store: store as unknown as OAuth2StateStore,
-        passReqToCallback: passReqToCallback as true,
-      },
-      verify as VerifyFunctionWithRequest,
+      { authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', scope, scopeSeparator },
+      verify as unknown as VerifyFunction,
     );
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
     // for console.log, which does not look behind a getter.
@@ -259,35 +263,26 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // Taken now: where the application passes the strategy itself to passport.authenticate, all requests share this
     // object, and by the time an answer is there these would be another request's.
     const { success, fail, redirect, error } = this;
-    const act = (outcome: Outcome) => {
+    const end = (outcome: Outcome) => {
       if ('user' in outcome) success.call(this, outcome.user as Express.User, outcome.info);
       else if ('failure' in outcome) fail.call(this, outcome.failure as object, outcome.status as number);
       else if ('redirect' in outcome) redirect.call(this, outcome.redirect);
       else if ('page' in outcome) sendPage(req, outcome.page);
       else error.call(this, asError(outcome.error));
     };
-    // What is thrown in acting is thrown by the application, in its callback to passport.authenticate: the process does
-    // not end, and in Express, which keeps its error handling in req.next, the callback is not called once more.
-    const mistaken = (thrown: unknown) => (req.next ?? error.bind(this))(asError(thrown));
-    let outcome: Outcome | Promise<Outcome>;
-    try {
-      outcome = this._signIn(req, options);
-    } catch (reason) {
-      outcome = { error: reason };
-    }
-    if (outcome instanceof Promise) {
-      outcome.then(act, (reason: unknown) => act({ error: reason })).catch(mistaken);
-      return;
-    }
-    try {
-      act(outcome);
-    } catch (thrown) {
-      mistaken(thrown);
-    }
+    this._signIn(req, options)
+      .catch((reason: unknown): Outcome => ({ error: reason }))
+      .then(end)
+      .catch((thrown: unknown) => {
+        // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
+        // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
+        if (req.next) req.next(asError(thrown));
+        else process.emitWarning(asError(thrown) as Error);
+      });
   }
 
   /** @internal */
-  protected _signIn(req: Request, options: PowerFolderAuthenticateOptions): Outcome | Promise<Outcome> {
+  protected async _signIn(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
     refuseOldPassport(req);
     const originalUrl = rawURL(req);
     const response = readAuthorizationResponse(originalUrl);
@@ -297,7 +292,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       this._settings.isCallback({ originalUrl, route: req.route }) ||
       response.kind === 'invalid' ||
       (response.kind !== 'none' && response.state !== undefined);
-    return isAnswer ? this._complete(req, options, response) : this._begin(req, options);
+    return isAnswer ? await this._complete(req, options, response) : await this._begin(req, options);
   }
 
   /**
@@ -305,18 +300,25 @@ export class PowerFolderStrategy extends OAuth2Strategy {
    *
    * @internal
    */
-  protected _begin(req: Request, options: PowerFolderAuthenticateOptions): Outcome | Promise<Outcome> {
-    const { authorizationMethod, authorizationRequest, callbackURL, pkce } = this._settings;
+  protected async _begin(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
+    const { authorizationMethod, authorizationRequest, callbackURL, pendingSignIns, pkce } = this._settings;
     const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
-    return andThen(this._storeState(req, verifier, applicationState(options)), (state) => {
-      const scope = options.scope ?? this._scope;
-      const url = authorizationRequest(state, {
-        ...this.authorizationParams(options),
-        ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
-        ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
-      });
-      return authorizationMethod === 'POST' ? { page: authorizationRequestPage(url, callbackURL) } : { redirect: url };
+    if (authorizationMethod === 'POST' && !req.res) {
+      throw new TypeError(
+        "authorizationMethod 'POST' needs req.res, as Express and koa-passport give it; use 'GET' with this framework",
+      );
+    }
+    const state = await pendingSignIns.begin(req, verifier, applicationState(options), this._metadata());
+    if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {
+      throw new TypeError('The state store gave no alphanumeric state; PowerFolder takes no other');
+    }
+    const scope = options.scope ?? this._scope;
+    const url = authorizationRequest(state, {
+      ...this.authorizationParams(options),
+      ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
+      ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
     });
+    return authorizationMethod === 'POST' ? { page: authorizationRequestPage(url, callbackURL) } : { redirect: url };
   }
 
   /**
@@ -325,22 +327,27 @@ export class PowerFolderStrategy extends OAuth2Strategy {
    *
    * @internal
    */
-  protected _complete(
+  protected async _complete(
     req: Request,
     options: PowerFolderAuthenticateOptions,
     response: AuthorizationResponse,
-  ): Outcome | Promise<Outcome> {
+  ): Promise<Outcome> {
     // HEAD reaches routes for GET, sent by whoever looks at links before people do.
     if (req.method !== 'GET') return failed('invalid_callback', 405);
     if (response.kind === 'none' || response.kind === 'invalid') return failed('invalid_callback');
     if (!response.state) return failed('state_missing');
 
-    return andThen(this._takeState(req, response.state), (pending) => {
-      if ('failure' in pending) return pending;
-      if (response.kind === 'code') return this._redeem(req, options, response.code, pending);
+    const pending = await this._settings.pendingSignIns.take(req, response.state, this._metadata());
+    if ('reason' in pending) return { failure: pending.reason, status: 403 };
+    try {
+      if (response.kind === 'code') return await this._redeem(req, options, response.code, pending);
       if (response.error === 'access_denied') return failedHere('access_denied', pending);
       throw authorizationError(response);
-    });
+    } catch (error) {
+      // As a failure does: so that a link to try again can lead to where the visitor wanted to go.
+      if (isOurs(error) && pending.state !== undefined) Object.assign(error, { state: pending.state });
+      throw error;
+    }
   }
 
   /**
@@ -352,8 +359,9 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     req: Request,
     options: PowerFolderAuthenticateOptions,
     code: string,
-    pending: TakenState,
+    pending: TakenSignIn,
   ): Promise<Outcome> {
+    const { state } = pending;
     const params = { ...this.tokenParams(options), ...(pending.verifier && { code_verifier: pending.verifier }) };
     if ('redirect_uri' in params && params.redirect_uri !== this._settings.callbackURL) {
       throw new TypeError(
@@ -369,37 +377,14 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       throw error;
     }
 
-    const [profile] = await outcomeOf((done) => this._loadUserProfile(granted.tokens.accessToken, done));
-    const [user, info] = await this._callVerify(req, granted, profile, pending.state);
-    if (!user) return info === undefined ? failedHere('verify_refused', pending) : { failure: info };
-    const details = typeof info === 'string' ? { message: info } : (info as object | undefined);
-    return { user, info: { ...details, ...(pending.state !== undefined && { state: pending.state }) } };
-  }
-
-  /** @internal */
-  protected _storeState(req: Request, verifier: string | undefined, appState: unknown): string | Promise<string> {
-    const { store } = this._stateStore as { store: AnyFunction };
-    const meta = this._metadata();
-    // By the number of parameters, as passport-oauth2 does.
-    const args = { 5: [verifier, appState, meta], 4: [appState, meta], 3: [meta] }[store.length] ?? [];
-    const stored = outcomeOf((done) => store.call(this._stateStore, req, ...args, done));
-    return andThen(stored, ([state]) => {
-      if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {
-        throw new TypeError('The state store gave no alphanumeric state; PowerFolder takes no other');
-      }
-      return state;
-    });
-  }
-
-  /** @internal */
-  protected _takeState(req: Request, state: string): TakenState | Failed | Promise<TakenState | Failed> {
-    const { verify } = this._stateStore as { verify: AnyFunction };
-    const args = verify.length === 3 ? [state] : [state, this._metadata()];
-    const taken = outcomeOf((done) => verify.call(this._stateStore, req, ...args, done));
-    return andThen(taken, ([ok, stateOrReason]) => {
-      if (!ok) return { failure: stateOrReason ?? failure('state_unknown'), status: 403 };
-      return { verifier: typeof ok === 'string' ? ok : undefined, state: stateOrReason };
-    });
+    const { accessToken } = granted.tokens;
+    const skip = await skipsProfile(this._settings.skipUserProfile, accessToken);
+    const profile = skip ? undefined : await loadedProfile(this, accessToken);
+    const verdict = await this._settings.decide(this, { ...granted, req, profile, state });
+    if ('refusal' in verdict) {
+      return verdict.refusal === undefined ? failedHere('verify_refused', pending) : { failure: verdict.refusal };
+    }
+    return { user: verdict.user, info: { ...(verdict.info as object), ...(state !== undefined && { state }) } };
   }
 
   /** @internal */
@@ -413,39 +398,15 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     return settings.metadata;
   }
 
-  /** @internal */
-  protected async _callVerify(
-    req: Request,
-    { tokens, params }: TokenResponse,
-    profile: unknown,
-    state: unknown,
-  ): Promise<unknown[]> {
-    const verify = this._verify;
-    if (verify.length === 1) return [await verify.call(this, { tokens, profile, req, state })];
-
-    const { accessToken, refreshToken } = tokens;
-    const first = this._passReqToCallback ? [req] : [];
-    const withParams = verify.length === first.length + 5;
-    const args = [...first, accessToken, refreshToken, ...(withParams ? [params] : []), profile];
-    return await outcomeOf((done) => {
-      const given = verify.call(this, ...args, done);
-      if (verify.length === 0 || verify.length > args.length) return given;
-      // It declares parameters, but none for `done`, and will hardly call it: nothing is false, as with one parameter.
-      return Promise.resolve(given).then((user) => user ?? false);
-    });
-  }
-
   /**
-   * Asks who signed in. A subclass may ask elsewhere; it may also return a promise of the profile.
+   * Asks who signed in. A subclass may ask elsewhere, and give its profile to `done`; or, where it declares only the access
+   * token, as a promise. What a `userProfile` with `done` returns does not count.
    *
    * @param done Called with a {@link PowerFolderError}, or with null and a {@link PowerFolderProfile}.
    */
   override userProfile(accessToken: string, done: (error?: unknown, profile?: PowerFolderProfile) => void): void {
     const { userProfileURL, transport } = this._settings;
-    requestProfile(userProfileURL, accessToken, transport).then(
-      (profile) => process.nextTick(done, null, profile),
-      (error) => process.nextTick(done, error),
-    );
+    requestProfile(userProfileURL, accessToken, transport).then((profile) => done(null, profile), done);
   }
 
   /**
@@ -508,9 +469,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
-type Done = (error?: unknown, ...values: unknown[]) => void;
 
-type TakenState = { verifier: string | undefined; state: unknown };
 type Failed = { failure: unknown; status?: number };
 /** How an attempt ends: in one of Passport's actions, or in a page. */
 type Outcome =
@@ -525,41 +484,8 @@ function failed(code: PowerFolderFailureCode, status = failureStatus(code)): Fai
 }
 
 /** Once the pending sign-in is known, its state is handed back with a failure as well: for a link to try again. */
-function failedHere(code: PowerFolderFailureCode, { state }: TakenState): Failed {
+function failedHere(code: PowerFolderFailureCode, { state }: TakenSignIn): Failed {
   return { failure: { ...failure(code), ...(state !== undefined && { state }) }, status: failureStatus(code) };
-}
-
-/** Goes on at once where there is nothing to wait for: a promise costs as much as what most steps do. */
-function andThen<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
-  return value instanceof Promise ? value.then(next) : next(value);
-}
-
-/**
- * What a function gave to its callback, or returned or rejected as a promise: whichever came first. passport-oauth2's
- * hooks have callbacks, and people write them as async functions all the same.
- */
-function outcomeOf(call: (done: Done) => unknown): unknown[] | Promise<unknown[]> {
-  let given: Parameters<Done> | undefined;
-  let settle: Done | undefined;
-  let returned: unknown;
-  try {
-    returned = call((...outcome) => {
-      given ??= outcome;
-      settle?.(...given);
-    });
-  } catch (thrown) {
-    given ??= [asError(thrown)];
-  }
-  if (given && returned === undefined) {
-    // At once, as most of them are: there is nothing to wait for.
-    if (given[0]) throw given[0];
-    return given.slice(1);
-  }
-  return new Promise((resolve, reject) => {
-    settle = (error, ...values) => (error ? reject(error) : resolve(values));
-    if (given) settle(...given);
-    Promise.resolve(returned).then((value) => value !== undefined && resolve([value]), reject);
-  });
 }
 
 /**
@@ -571,12 +497,20 @@ function asError(reason: unknown): object {
   return new Error('The sign-in failed for a reason that is no Error', { cause: reason });
 }
 
-/** RFC 6749 section 4.1.2.1's codes, but access_denied. */
-const authorizationErrors = new Set(
-  'invalid_request unauthorized_client unsupported_response_type invalid_scope server_error temporarily_unavailable'.split(
-    ' ',
-  ),
-);
+/** The errors of the package's own classes. */
+function isOurs(error: unknown): error is PowerFolderError | TokenError | AuthorizationError {
+  return error instanceof PowerFolderError || error instanceof TokenError || error instanceof AuthorizationError;
+}
+
+/** RFC 6749 section 4.1.2.1's codes, but access_denied: for these passport-oauth2 knows what to answer. */
+const authorizationErrors = [
+  'invalid_request',
+  'unauthorized_client',
+  'unsupported_response_type',
+  'invalid_scope',
+  'server_error',
+  'temporarily_unavailable',
+];
 
 /** An error response (RFC 6749 section 4.1.2.1) with a valid state. */
 function authorizationError(response: AuthorizationResponse & { kind: 'error' }): AuthorizationError {
@@ -584,16 +518,11 @@ function authorizationError(response: AuthorizationResponse & { kind: 'error' })
   const plain = (text = '') => plainText(text, [state]);
   const code = plain(error);
   const text = plain(description) || `The PowerFolder server refused the authorization request: ${code}`;
-  // Whoever holds a valid state may write any error; one that the RFC does not know is not the server's fault.
-  return new AuthorizationError(text, code, uri && plain(uri), authorizationErrors.has(error) ? undefined : 400);
+  return new AuthorizationError(text, code, uri && plain(uri), authorizationErrors.includes(error) ? undefined : 502);
 }
 
 function sendPage({ res }: Request, { html, headers }: { html: string; headers: Record<string, string> }): void {
-  if (!res) {
-    throw new TypeError(
-      "authorizationMethod 'POST' needs req.res, as Express and koa-passport give it; use 'GET' with this framework",
-    );
-  }
+  if (!res) throw new TypeError('There is no response to send the page with');
   res.statusCode = 200;
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
   res.end(html);
@@ -643,8 +572,10 @@ interface Settings {
   tokenURL: string;
   userProfileURL: string;
   refreshByGET: string | undefined;
-  stateTTL: number;
+  pendingSignIns: PendingSignIns;
   pkce: boolean;
+  skipUserProfile: PowerFolderStrategyOptions['skipUserProfile'];
+  decide: ReturnType<typeof verifier>;
   transport: Transport;
   /** What sign-ins are bound to; made for the first one. */
   metadata?: StateMetadata;
@@ -714,9 +645,7 @@ function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): 
     throw new TypeError('store must be an object with the methods store and verify; leave it out to use the session');
   }
   oneOf('pkce', pkce, [undefined, false, true, 'S256']);
-  if (pkce && store && store.store.length !== 5) {
-    throw new TypeError('pkce needs a store whose store method takes (req, verifier, state, meta, done)');
-  }
+  const stateTTL = milliseconds('stateTTL', options.stateTTL ?? defaultStateTTL);
   const url = (name: 'authorizationURL' | 'tokenURL' | 'userProfileURL', path: string): string =>
     options[name] === undefined ? base + path : checkedURL(options[name], name, transport).href;
   const authorizationURL = url('authorizationURL', '/oauth/allow');
@@ -731,8 +660,12 @@ function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): 
     userProfileURL: url('userProfileURL', '/api/accounts?action=getInfo'),
     refreshByGET:
       oneOf('refreshMethod', options.refreshMethod ?? 'POST', ['POST', 'GET']) === 'GET' ? `${base}/oauth` : undefined,
-    stateTTL: milliseconds('stateTTL', options.stateTTL ?? defaultStateTTL),
+    pendingSignIns: store
+      ? calledStore(store as unknown as { store: AnyFunction; verify: AnyFunction }, Boolean(pkce))
+      : new SessionStateStore({ key: options.sessionKey, ttl: stateTTL }),
     pkce: Boolean(pkce),
+    skipUserProfile: options.skipUserProfile,
+    decide: verifier(verify as AnyFunction, options.passReqToCallback === true),
     transport,
   };
 }

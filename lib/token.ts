@@ -5,7 +5,14 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
 import { TokenError } from 'passport-oauth2';
-import { PowerFolderError, plainText, withoutSecrets } from './errors.ts';
+import {
+  PowerFolderError,
+  plainText,
+  type ServerAnswer,
+  serverAnswer,
+  statusToAnswer,
+  withoutSecrets,
+} from './errors.ts';
 import {
   checkedURL,
   defaultTimeout,
@@ -271,12 +278,11 @@ function readTokenResponse(
   parseError: TokenClientSettings['parseErrorResponse'],
 ): TokenResponse {
   const { status } = response;
+  const answer = serverAnswer(response);
   const json = jsonObject(response.body);
   const succeeded = status >= 200 && status <= 299;
   const invalid = (what: string) =>
-    new PowerFolderError('invalid_response', `The ${message.endpoint} of the PowerFolder server sent ${what}.`, {
-      status,
-    });
+    new PowerFolderError('invalid_response', `The ${message.endpoint} of the PowerFolder server sent ${what}.`, answer);
   if (!succeeded || json?.['error'] !== undefined) {
     const secrets = Object.entries(request).flatMap(([name, value]) =>
       typeof value === 'string' && !notSecret.has(name) ? [value] : [],
@@ -288,7 +294,7 @@ function readTokenResponse(
     } catch {
       // passport-oauth2 lets its hook throw on a body that it cannot read; JSON.stringify throws on too many brackets.
     }
-    if (error) throw error;
+    if (error) throw answered(error, answer);
     if (succeeded) throw invalid('an error without a code');
     throw unexpectedAnswer(
       message,
@@ -319,6 +325,17 @@ function readTokenResponse(
   return { tokens, params: json };
 }
 
+/**
+ * An error of a refusal, with what to answer the visitor: 500 where the server does not like what the application sent,
+ * as a wrong client secret (passport-oauth2's default), and else by the server's status. A hook may have put the server's
+ * own status there, which would tell the visitor that the page is not there.
+ */
+function answered(error: Error & { code?: unknown; status?: unknown }, answer: ServerAnswer): Error {
+  const { serverStatus = 0 } = answer;
+  const aboutRequest = serverStatus < 500 && serverStatus !== 429 && errorCodes.has(String(error.code));
+  return Object.assign(error, { status: aboutRequest ? 500 : statusToAnswer(serverStatus), ...answer });
+}
+
 /** Visible ASCII only, as a token goes into a header (RFC 6750 section 2.1). */
 function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
@@ -336,9 +353,9 @@ function hiding(secrets: string[]) {
 
 /**
  * The error in a token endpoint's refusal (RFC 6749 section 5.2), or null when it does not speak in OAuth words.
- * `message` is the server's description in plain characters, `status` the server's.
+ * `message` is the server's description in plain characters.
  */
-export function parseErrorResponse(body: string, status: number): Error | null {
+export function parseErrorResponse(body: string, _status?: number): Error | null {
   const json = jsonObject(body);
   const error = json?.['error'];
   if (!json || typeof error !== 'string') return null;
@@ -351,7 +368,6 @@ export function parseErrorResponse(body: string, status: number): Error | null {
       : `The PowerFolder server refused the token request: ${code}`,
     code,
     typeof uri === 'string' ? plainText(uri) : undefined,
-    status,
   );
 }
 
@@ -360,7 +376,7 @@ function signInAgain(error: unknown): never {
     throw new PowerFolderError(
       'sign_in_again',
       'PowerFolder does not accept the refresh token any more: the user has to sign in again.',
-      { status: error.status, cause: error },
+      { serverStatus: (error as ServerAnswer).serverStatus, cause: error },
     );
   }
   throw error;

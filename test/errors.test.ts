@@ -2,18 +2,18 @@ import { inspect } from 'node:util';
 import { failure, failureStatus, PowerFolderError, plainText, withoutSecrets } from '../lib/errors.ts';
 
 describe('PowerFolderError', () => {
-  it('has a name, a code, and the status and cause that there were', () => {
+  it("R51: has a name, a code, a status to answer, and the server's status and cause that there were", () => {
     const cause = new Error('x');
-    const error = new PowerFolderError('refused', 'No.', { status: 418, cause });
+    const error = new PowerFolderError('refused', 'No.', { serverStatus: 418, cause });
     expect(error).toBeInstanceOf(Error);
-    expect({ ...error }).toEqual({ code: 'refused', status: 418 });
+    expect({ ...error }).toEqual({ code: 'refused', status: 502, serverStatus: 418 });
     expect([error.name, error.message, error.cause]).toEqual(['PowerFolderError', 'No.', cause]);
     expect(inspect(error)).toMatch(/^PowerFolderError: No\./);
   });
 
   it('has neither when there was none', () => {
     const error = new PowerFolderError('timeout', 'Late.');
-    expect('status' in error || 'cause' in error).toBe(false);
+    expect('serverStatus' in error || 'cause' in error).toBe(false);
   });
 });
 

@@ -125,7 +125,7 @@ async function expectRow(ask: Ask, { fault, code, status }: FaultRow) {
   const error = await ask(fault, deadline);
   expect(Date.now() - start).toBeLessThan(deadline + soon);
   expect(error).toBeInstanceOf(PowerFolderError);
-  const { code: actual, status: upstream, message, cause } = error as PowerFolderError;
+  const { code: actual, serverStatus: upstream, message, cause } = error as PowerFolderError;
   expect({ code: actual, ...(status && { status: upstream }) }).toEqual({ code, ...(status && { status }) });
   expect(message).toMatch(/^The .*PowerFolder server .*\.$/);
   // What happened below the answer has a cause, which undici or Node gave.
@@ -234,7 +234,7 @@ describe('an answer that is unusual but right', () => {
   it('R26: is too large by one byte more', async () => {
     server.failNext('token', goodTokens);
     server.failNext('accounts', { body: '{"ID":"x"}'.padEnd(256 * 1024 + 1, ' ') });
-    expect((await signIn()).error).toMatchObject({ code: 'too_large', status: 200 });
+    expect((await signIn()).error).toMatchObject({ code: 'too_large', status: 502, serverStatus: 200 });
   });
 
   it.each<[object, object]>([
@@ -368,7 +368,11 @@ describe('a server that cannot be reached', () => {
       started.push(dispatcher);
       for (const row of redirectFaults(`http://${elsewhere.url}/`)) {
         secure.failNext('refresh', row.fault);
-        expect(await refresh(secure.url, { dispatcher })).toMatchObject({ code: 'redirected', status: row.status });
+        expect(await refresh(secure.url, { dispatcher })).toMatchObject({
+          code: 'redirected',
+          status: 502,
+          serverStatus: row.status,
+        });
       }
       expect(elsewhere.connections).toBe(0);
     });
@@ -388,7 +392,7 @@ describe('OAuth errors', () => {
         },
       });
       expect(error).toBeInstanceOf(TokenError);
-      const { code, message, uri, status: upstream } = error as TokenError;
+      const { code, message, uri, serverStatus: upstream } = error as TokenError & { serverStatus: number };
       expect({ code, uri, upstream }).toEqual({
         code: 'invalid_client',
         uri: 'https://pf.example/errors#1',

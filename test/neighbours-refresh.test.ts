@@ -115,10 +115,12 @@ describe('passport-oauth2-refresh', () => {
     const refreshToken = await start();
     const refused = await requestNewAccessToken('1unknown');
     expect(refused.error).toBeInstanceOf(TokenError);
-    expect(refused).toEqual({ error: expect.objectContaining({ code: 'invalid_grant', status: 400 }) });
+    expect(refused).toEqual({
+      error: expect.objectContaining({ code: 'invalid_grant', status: 500, serverStatus: 400 }),
+    });
     const { error } = await requestNewAccessToken(refreshToken, { clientSecret: 'wrong' });
     expect(error).toBeInstanceOf(TokenError);
-    expect(error).toMatchObject({ code: 'invalid_client', status: 401 });
+    expect(error).toMatchObject({ code: 'invalid_client', status: 500, serverStatus: 401 });
   });
 
   it("keeps the strategy's deadline, and says when the server is away", async () => {

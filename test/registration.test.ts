@@ -43,7 +43,7 @@ async function startListener(...args: Parameters<typeof listen>): Promise<Listen
 }
 
 /** The error of a registration, in which nothing secret may be found, wherever one looks. */
-async function failureOf(options: RegisterClientOptions): Promise<Error & { code?: string; status?: number }> {
+async function failureOf(options: RegisterClientOptions): Promise<Error & { code?: string; serverStatus?: number }> {
   const error: unknown = await registerClient(options).then(
     () => undefined,
     (reason: unknown) => reason,
@@ -206,7 +206,7 @@ describe('registerClient', () => {
       server.failNext('registration', fault);
       const error = await failureOf({ serverURL: server.url, admin, clientID: 'app', clientSecret, timeout: 300 });
       expect(error).toBeInstanceOf(PowerFolderError);
-      expect([error.code, error.status]).toEqual([code, status]);
+      expect([error.code, error.serverStatus]).toEqual([code, status]);
       expect(error.message).toMatch(words);
       expect(server.requests).toHaveLength(1);
     });
@@ -248,7 +248,10 @@ describe('registerClient', () => {
     const { url: serverURL } = await startListener((_req, res) => {
       res.writeHead(status, { location: `${target.url}/api/oauth` }).end();
     });
-    expect(await failureOf({ serverURL, admin, clientSecret })).toMatchObject({ code: 'not_powerfolder', status });
+    expect(await failureOf({ serverURL, admin, clientSecret })).toMatchObject({
+      code: 'not_powerfolder',
+      serverStatus: status,
+    });
     expect(target.requests).toEqual([]);
   });
 

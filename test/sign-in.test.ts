@@ -270,7 +270,7 @@ describe('verify', () => {
       },
     );
     const page = await signIn();
-    expect(Object.keys(seen)).toEqual(['tokens', 'profile', 'req', 'state']);
+    expect(Object.keys(seen)).toEqual(['tokens', 'profile', 'req', 'state', 'refuse']);
     expect((seen as { req: Request }).req.originalUrl).toMatch(/^\/oauth\/code=/);
     expect(seen).toMatchObject({ state: { returnTo: '/x?y=ü' }, profile: { username: 'ada' } });
     expect(json(page).info).toEqual({ state: { returnTo: '/x?y=ü' } });
@@ -285,7 +285,7 @@ describe('verify', () => {
     ['a promise of false', async () => false as const],
     ['nothing, by mistake', async () => {}],
   ])('R32: that gives %s signs nobody in, also in a classic form without done', async (_, verify) => {
-    const forms = [(_: unknown) => verify(), (_a: unknown, _b: unknown, _c: unknown) => verify()];
+    const forms = [(_: unknown) => verify(), async (_a: unknown, _b: unknown, _c: unknown) => verify()];
     for (const form of forms) {
       await username(form as never);
       const page = await signIn();
@@ -617,7 +617,7 @@ describe('a sign-in that does not succeed', () => {
     const other = new Browser();
     await authorize(other);
     expect(json(await other.visit(location)).failure.code).toBe('state_unknown');
-    expect(json(await new Browser().visit(location)).failure.code).toBe('state_unknown');
+    expect(json(await new Browser().visit(location)).failure.code).toBe('session_missing');
     expect(requestsTo('token')).toEqual([]);
     expect((await browser.visit(location)).status).toBe(200);
   });
@@ -727,7 +727,7 @@ describe('a sign-in that does not succeed', () => {
       const state = { returnTo: '/x' };
       await start({ autoApprove: undefined } as never, {
         start: { state },
-        ...(code === 'verify_refused' && { verify: () => false }),
+        ...(code === 'verify_refused' && { verify: (_) => false }),
       });
       if (code === 'invalid_grant') server.failNext('token', { status: 400, body: { error: 'invalid_grant' } });
       const browser = new Browser();
@@ -743,7 +743,12 @@ describe('a sign-in that does not succeed', () => {
     const page = await signIn();
     expect(page.status).toBe(500);
     expect(app.errors).toEqual([expect.any(TokenError)]);
-    expect(json(page).error).toMatchObject({ name: 'TokenError', code: 'invalid_client', status: 401 });
+    expect(json(page).error).toMatchObject({
+      name: 'TokenError',
+      code: 'invalid_client',
+      status: 500,
+      serverStatus: 401,
+    });
   });
 
   it('R10: hands an error of the server on, in plain characters, after the state is checked', async () => {
@@ -771,7 +776,12 @@ describe('a sign-in that does not succeed', () => {
     async (accountsAPI, status, words) => {
       await start({ accountsAPI });
       const { error } = json(await signIn());
-      expect(error).toMatchObject({ name: 'PowerFolderError', code: 'profile_refused', status });
+      expect(error).toMatchObject({
+        name: 'PowerFolderError',
+        code: 'profile_refused',
+        status: 502,
+        serverStatus: status,
+      });
       expect(error.message).toContain(words);
       expect(error.message).toMatch(/Set userProfileURL .* or skipUserProfile: true/);
     },
@@ -782,7 +792,8 @@ describe('a sign-in that does not succeed', () => {
     server.failNext('accounts', { status: 404, body: 'no' });
     expect(json(await signIn()).error).toMatchObject({
       code: 'profile_refused',
-      status: 404,
+      status: 502,
+      serverStatus: 404,
       message: expect.stringContaining('has no such address'),
     });
   });

@@ -11,6 +11,8 @@ const required: PowerFolderStrategyOptions = {
   callbackURL: 'https://app.example/oauth',
 };
 const verify = () => false as const;
+/** A store's, where it is not called. */
+const noVerify = (_req: unknown, _state: unknown, _meta: unknown, _done: unknown) => {};
 const strategyWith = (options: object) => new PowerFolderStrategy({ ...required, ...options }, verify);
 
 /** Where a sign-in leads; the strategy without an application around it. */
@@ -124,7 +126,7 @@ describe('PowerFolderStrategy', () => {
     ['store: null', { store: null }, /^store must be an object/],
     [
       'pkce with a store that forgets the verifier',
-      { pkce: true, store: { store(_req: unknown, _done: unknown) {}, verify() {} } },
+      { pkce: true, store: { store(_req: unknown, _done: unknown) {}, verify: noVerify } },
       /^pkce needs a store/,
     ],
     ['R23: an http.Agent', { dispatcher: { requests: {} } }, /^dispatcher must be one of undici's/],
@@ -248,7 +250,7 @@ describe('PowerFolderStrategy', () => {
     async (state) => {
       const store: StateStore = {
         store: (_req, _verifier, _state, _meta, done) => done(null, state as string),
-        verify: () => {},
+        verify: noVerify,
       };
       await expect(locationOf(strategyWith({ store }))).rejects.toThrow(
         'The state store gave no alphanumeric state; PowerFolder takes no other',
@@ -270,7 +272,7 @@ describe('PowerFolderStrategy', () => {
       (_req: unknown, given: unknown, done: Done) => answer(done, given),
       (_req: unknown, state: unknown, given: unknown, done: Done) => answer(done, state, given),
     ]) {
-      await locationOf(strategyWith({ store: { store, verify() {} } }), { state: app });
+      await locationOf(strategyWith({ store: { store, verify: noVerify } }), { state: app });
     }
     expect(calls).toEqual([[], [meta], [app, meta]]);
   });
@@ -279,7 +281,8 @@ describe('PowerFolderStrategy', () => {
   it.each<[string, (done: Outcome, ...outcome: Parameters<Outcome>) => unknown]>([
     ['at once', (done, ...outcome) => done(...outcome)],
     ['later', (done, ...outcome) => void setImmediate(done, ...outcome)],
-    ['by a promise', async (_done, error, value) => (error ? Promise.reject(error) : value)],
+    ['by a promise that it gives to its callback', (done, error, value) => done(error, Promise.resolve(value))],
+    ['by a promise that is rejected', (done, error, value) => (error ? Promise.reject(error) : done(null, value))],
   ])('takes what a store answers %s', async (_, answer) => {
     const broken = new Error('the database is away');
     const storeWith = (error: unknown, state: unknown, ok: unknown) => ({
@@ -338,7 +341,7 @@ describe('PowerFolderStrategy', () => {
     const store: StateStore = {
       store: (req: Request, _verifier, _state, _meta, done) =>
         void waiting.push(() => done(null, (req as unknown as { mark: string }).mark)),
-      verify: () => {},
+      verify: noVerify,
     };
     const strategy = strategyWith({ store });
     const redirects: Record<string, string[]> = { a: [], b: [] };

@@ -103,7 +103,10 @@ describe('refreshAccessToken', () => {
     server.failNext('refresh', { status: 503 });
     const all = await Promise.allSettled([1, 2, 3].map(() => strategy.refreshAccessToken(refreshToken)));
     expect(all).toEqual(
-      all.map(() => ({ status: 'rejected', reason: expect.objectContaining({ code: 'refused', status: 503 }) })),
+      all.map(() => ({
+        status: 'rejected',
+        reason: expect.objectContaining({ code: 'refused', status: 503, serverStatus: 503 }),
+      })),
     );
     expect(refreshes()).toHaveLength(1);
     await expect(strategy.refreshAccessToken(refreshToken)).resolves.toBeDefined();
@@ -124,7 +127,8 @@ describe('refreshAccessToken', () => {
     expect(error).toBeInstanceOf(PowerFolderError);
     expect(error).toMatchObject({
       ...signInAgain,
-      status: 400,
+      status: 502,
+      serverStatus: 400,
       message: expect.stringContaining('has to sign in again'),
       cause: { name: 'TokenError', code: 'invalid_grant' },
     });
@@ -134,7 +138,12 @@ describe('refreshAccessToken', () => {
     const { strategy, refreshToken } = await start({}, { clientSecret: 'another-secret' });
     const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(TokenError);
-    expect(error).toMatchObject({ code: 'invalid_client', status: 401, message: 'The client_secret is wrong.' });
+    expect(error).toMatchObject({
+      code: 'invalid_client',
+      status: 500,
+      serverStatus: 401,
+      message: 'The client_secret is wrong.',
+    });
   });
 
   it.each([undefined, null, '', 7, {}])('refuses %p for a refresh token', async (token) => {
@@ -156,7 +165,8 @@ describe('the answer to a token request', () => {
       server.failNext('refresh', fault);
       const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
       expect({ name, error }).toEqual({ name, error: expect.any(PowerFolderError) });
-      expect({ name, ...(error as object) }).toEqual({ name, code, status });
+      const answer = code === 'timeout' ? 504 : status === 503 || status === 429 ? 503 : 502;
+      expect({ name, ...(error as object) }).toEqual({ name, code, status: answer, serverStatus: status });
       const { message } = error as Error;
       expect(message).toMatch(/^The token endpoint of the PowerFolder server .*\.$/);
       const advice = {
@@ -202,7 +212,9 @@ describe('the answer to a token request', () => {
     expect({ ...(error as object), message: (error as Error).message }).toMatchObject({
       code: 'invalid_client',
       uri: 'https://pf/1',
-      status,
+      // The application's client is refused: its mistake. A server that is busy is not.
+      status: status === 503 ? 503 : 500,
+      serverStatus: status,
       message: `For ${clientID}, refresh_token: [hidden] and [hidden].`,
     });
   });
@@ -229,7 +241,11 @@ describe('the answer to a token request', () => {
       status: 400,
       body: { error: clientSecret, numbers: [1], nested: { a: '1refresh-token' } },
     });
-    await expect(own.refreshAccessToken('1refresh-token')).rejects.toMatchObject({ code: 'refused', status: 400 });
+    await expect(own.refreshAccessToken('1refresh-token')).rejects.toMatchObject({
+      code: 'refused',
+      status: 502,
+      serverStatus: 400,
+    });
     expect(seen).toEqual([
       ['<p>[hidden] [hidden]', 418],
       ['{"error":"[hidden]","numbers":[1],"nested":{"a":"[hidden]"}}', 400],
@@ -257,7 +273,7 @@ describe('parseErrorResponse', () => {
   ])('reads RFC 6749 section 5.2: %j', (members, message, uri) => {
     const error = parseErrorResponse(JSON.stringify({ error: 'invalid_scope\u202e', ...members }), 400);
     expect(error).toBeInstanceOf(TokenError);
-    expect({ ...error, message: error?.message }).toMatchObject({ code: 'invalid_scope', status: 400, message });
+    expect({ ...error, message: error?.message }).toMatchObject({ code: 'invalid_scope', status: 500, message });
     expect((error as TokenError).uri).toBe(uri);
   });
 });
@@ -442,7 +458,7 @@ describe('_oauth2, for passport-oauth2-refresh', () => {
   it('tells of a refused resource as node-oauth does, and asks no other host by http', async () => {
     const { strategy } = await start();
     const [error] = await requested(strategy, 'GET', `${server.url}/api/folders?a=1`, null, '', 'wrong');
-    expect(error).toMatchObject({ code: 'refused', status: 401, statusCode: 401 });
+    expect(error).toMatchObject({ code: 'refused', status: 502, serverStatus: 401, statusCode: 401 });
     expect((error as Error).message).toBe(
       `The resource of the PowerFolder server (${server.url}/api/folders) refused with status 401. Check the access token and the address.`,
     );

@@ -96,9 +96,11 @@ export async function startTestApp({
   routes?.(app, strategy);
   const answerError: ErrorRequestHandler = (error, _req, res, _next) => {
     errors.push(error);
+    const { name, code, message, status, serverStatus, state } = error ?? {};
+    // As Express's own error handling: a harness that answers 500 to everything hides what visitors get.
     res
-      .status(500)
-      .json({ error: { name: error?.name, code: error?.code, message: error?.message, status: error?.status } });
+      .status(status ?? error?.statusCode ?? 500)
+      .json({ error: { name, code, message, status, serverStatus, state } });
   };
   app.use(answerError);
 

@@ -67,7 +67,7 @@ export async function startSessionApp(
       req.logout((error) => (error ? next(error) : res.redirect('/')));
     });
     const answerError: express.ErrorRequestHandler = (error, _req, res, _next) => {
-      res.status(500).json({ message: error.message });
+      res.status(error.status ?? error.statusCode ?? 500).json({ message: error.message });
     };
     app.use(answerError);
     return app;
