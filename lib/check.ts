@@ -1,6 +1,7 @@
 /** Finding out what is wrong with a configuration, without signing anybody in. */
 import { randomBytes } from 'node:crypto';
 import { TokenError } from 'passport-oauth2';
+import { serverBase } from './configuration.ts';
 import { PowerFolderError, plainText } from './errors.ts';
 import {
   defaultTimeout,
@@ -9,7 +10,6 @@ import {
   type HTTPResponse,
   jsonObject,
   redirectTarget,
-  serverBase,
   type Transport,
 } from './http.ts';
 import { PowerFolderStrategy } from './strategy.ts';

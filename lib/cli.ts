@@ -9,8 +9,9 @@ import { rootCertificates } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { Agent } from 'undici';
 import { checkCallback, checkServer, connectionProblem, type Finding } from './check.ts';
+import { checkedTransport, serverBase } from './configuration.ts';
 import { PowerFolderError, plainText } from './errors.ts';
-import { checkedTransport, serverBase, type Transport } from './http.ts';
+import type { Transport } from './http.ts';
 import { registerClient } from './registration.ts';
 import { startPowerFolderServer } from './testing/index.ts';
 

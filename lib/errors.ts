@@ -183,15 +183,3 @@ function spellings(secret: string): string[] {
   );
   return [secret, inURL, JSON.stringify(secret).slice(1, -1), ...base64, Buffer.from(secret).toString('hex')];
 }
-
-/**
- * Refuses an option in another spelling, such as `clientId`, which would silently be left out.
- *
- * @param known The options that there are.
- */
-export function refuseMisspelt(options: object, known: readonly string[]): void {
-  for (const given of Object.keys(options)) {
-    const meant = known.find((name) => name.toLowerCase() === given.toLowerCase());
-    if (meant && meant !== given) throw new TypeError(`There is no option ${given}; did you mean ${meant}?`);
-  }
-}

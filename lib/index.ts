@@ -7,6 +7,7 @@ export {
   type PowerFolderFailure,
   type PowerFolderFailureCode,
 } from './errors.ts';
+export type { PowerFolderStrategyOptions } from './options.ts';
 export type { PowerFolderProfile } from './profile.ts';
 export { type RegisterClientOptions, type RegisteredClient, registerClient } from './registration.ts';
 export type { StateMetadata, StateStore } from './state.ts';
@@ -15,7 +16,6 @@ export {
   type PowerFolderSignIn,
   PowerFolderStrategy,
   PowerFolderStrategy as Strategy,
-  type PowerFolderStrategyOptions,
   type PowerFolderVerifyFunction,
 } from './strategy.ts';
 export type { PowerFolderTokens } from './token.ts';

@@ -4,16 +4,9 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Dispatcher } from 'undici';
-import { PowerFolderError, type PowerFolderErrorCode, refuseMisspelt, serverAnswer } from './errors.ts';
-import {
-  checkedTransport,
-  exchange,
-  type HTTPRequest,
-  type HTTPResponse,
-  jsonObject,
-  redirectTarget,
-  serverBase,
-} from './http.ts';
+import { checkedTransport, refuseMisspelt, serverBase } from './configuration.ts';
+import { PowerFolderError, type PowerFolderErrorCode, serverAnswer } from './errors.ts';
+import { exchange, type HTTPRequest, type HTTPResponse, jsonObject, redirectTarget } from './http.ts';
 
 /** Options of {@link registerClient}. */
 export interface RegisterClientOptions {

@@ -5,6 +5,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
 import { TokenError } from 'passport-oauth2';
+import { checkedURL } from './configuration.ts';
 import {
   PowerFolderError,
   plainText,
@@ -14,7 +15,6 @@ import {
   withoutSecrets,
 } from './errors.ts';
 import {
-  checkedURL,
   defaultTimeout,
   exchange,
   type HTTPRequest,

@@ -13,7 +13,7 @@ import type { PowerFolderProfile } from './profile.ts';
 import type { PendingSignIns } from './state.ts';
 
 export type Done = (error?: unknown, ...values: unknown[]) => void;
-type Hook = (...args: unknown[]) => unknown;
+export type Hook = (...args: unknown[]) => unknown;
 
 /** Milliseconds for which a hook's answer is waited for: no attempt hangs for ever. */
 export const longestWait = 60_000;
@@ -88,7 +88,7 @@ export interface Candidate {
 }
 
 /** What `refuse` makes: a failure with a sentence of the application's. */
-class Refusal {
+export class Refusal {
   readonly sentence: string | undefined;
   constructor(sentence: unknown) {
     this.sentence = typeof sentence === 'string' && sentence.trim() !== '' ? sentence : undefined;
