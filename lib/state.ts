@@ -106,7 +106,7 @@ export class UsedStates {
   #generations: { states: Set<string>; until: number }[] = [];
   #forgottenUntil = 0;
 
-  /** By default at most 1,000,000 are kept: about 40 MB, and 1,600 sign-ins a second for ten minutes. */
+  /** By default at most 1,000,000 are kept: about 75 MB, and 1,600 sign-ins a second for ten minutes. */
   constructor(largestGeneration = 50_000, mostGenerations = 20) {
     this.#largestGeneration = largestGeneration;
     this.#mostGenerations = mostGenerations;

@@ -9,6 +9,7 @@ import {
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { startTestApp } from './support/app.ts';
 import { findChromium, launchChromium, openVisitor, type Visitor } from './support/chromium.ts';
 import { type Example, startExample } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
@@ -675,6 +676,33 @@ scene('every page', () => {
         expect({ width, colorScheme, findings: await page.evaluate(findings) }).toMatchObject({ findings: [] });
         await page.screenshot({ path: join(screenshots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
       }
+    }
+  });
+});
+
+scene("an application's session cookie", () => {
+  it.each([
+    ['strict', 403, 'session_missing'],
+    ['lax', 200, undefined],
+  ] as const)('R3: of SameSite=%s ends the sign-in with %d', async (sameSite, status, code) => {
+    const powerFolder = await startPowerFolderServer({ hostname: 'localhost' });
+    const { url: serverURL, clientID, clientSecret } = powerFolder;
+    const app = await startTestApp({ options: { serverURL, clientID, clientSecret }, cookie: { sameSite } });
+    const visitor = await openVisitor(chromium, [app.url, powerFolder.url]);
+    try {
+      const { page } = visitor;
+      await page.goto(`${app.url}/auth/powerfolder`);
+      await logIn(page, powerFolder);
+      await press(page, 'Allow');
+      await page.waitForURL((url) => url.href.startsWith(app.callbackURL));
+      const { failure, user } = JSON.parse(await page.locator('body').innerText());
+      expect([failure?.code, user?.profile.username, visitor.refusals]).toEqual(
+        status === 200 ? [undefined, 'ada', []] : [code, undefined, [status]],
+      );
+    } finally {
+      await visitor.close();
+      await app.close();
+      await powerFolder.close();
     }
   });
 });
