@@ -261,7 +261,7 @@ function isSessionNew(req: Request, session: Record<string, unknown>): boolean {
   if (cookie === undefined) return true;
   // cookie-session and koa-session say it.
   if (session['isNew'] === true) return true;
-  return typeof req.sessionID === 'string' && !/=s(?::|%3A)/i.test(cookie);
+  return typeof (req as { sessionID?: unknown }).sessionID === 'string' && !/=s(?::|%3A)/i.test(cookie);
 }
 
 function sessionOf(req: Request): Record<string, unknown> | undefined {
