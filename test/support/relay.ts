@@ -1,5 +1,5 @@
 /** A relay in front of a server, which can keep an answer back for as long as a test likes. */
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface Relay {
@@ -12,39 +12,48 @@ export interface Relay {
 
 export interface Held {
   /** Resolves when the server has begun to answer. */
-  answered: Promise<void>;
+  answered: Promise<unknown>;
   /** Lets the answer go on its way. */
   release(): void;
+  /** Resolves when the client has closed the connection. */
+  closed: Promise<unknown>;
 }
 
-/** @param target The URL of a server on 127.0.0.1, by http; its answers have to be small, as they are kept in memory. */
+/** @param target The URL of a server on 127.0.0.1, by http. */
 export async function startRelay(target: string): Promise<Relay> {
   const { port, pathname } = new URL(target);
   const clients = new Set<Socket>();
-  let next: { pattern: RegExp; released: Promise<void>; answered(): void } | undefined;
+  let next: { pattern: RegExp; events: EventEmitter; released: Promise<unknown> } | undefined;
 
   const relay = createServer((client) => {
     clients.add(client);
     const server = connect(Number(port), '127.0.0.1');
-    let released = Promise.resolve();
-    let answered = () => {};
+    let events = new EventEmitter();
+    let released: Promise<unknown> = Promise.resolve();
     client.on('data', (data) => {
       if (next?.pattern.test(data.toString('latin1'))) {
-        ({ released, answered } = next);
+        ({ events, released } = next);
         next = undefined;
       }
       server.write(data);
     });
     server.on('data', async (data) => {
-      answered();
+      events.emit('answer');
       await released;
-      client.write(data);
+      if (client.write(data)) return;
+      server.pause();
+      client.once('drain', () => server.resume());
     });
     server.on('end', async () => {
       await released;
       client.end();
     });
-    client.on('error', () => {}).on('close', () => server.destroy());
+    client
+      .on('error', () => {})
+      .on('close', () => {
+        events.emit('close');
+        server.destroy();
+      });
     server.on('error', () => client.destroy());
   });
   relay.listen(0, '127.0.0.1');
@@ -53,14 +62,13 @@ export async function startRelay(target: string): Promise<Relay> {
   return {
     url: `http://127.0.0.1:${(relay.address() as AddressInfo).port}${pathname.replace(/\/$/, '')}`,
     holdNext(pattern) {
-      let release = () => {};
-      const released = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      const answered = new Promise<void>((resolve) => {
-        next = { pattern, released, answered: resolve };
-      });
-      return { answered, release };
+      const events = new EventEmitter();
+      next = { pattern, events, released: once(events, 'release') };
+      return {
+        answered: once(events, 'answer'),
+        closed: once(events, 'close'),
+        release: () => void events.emit('release'),
+      };
     },
     async close() {
       const closed = once(relay, 'close');
