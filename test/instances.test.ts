@@ -9,7 +9,7 @@ import { describeWith } from './support/programs.ts';
 import { type Redis, startRedis } from './support/redis.ts';
 import { until } from './support/until.ts';
 
-const limit = 40;
+const limit = 20;
 const accounts = Array.from({ length: 20 }, (_, i) => ({
   ID: `id+/${i}=`,
   username: `visitor${i}`,
@@ -25,7 +25,19 @@ let powerFolder: PowerFolderServer;
 let balancer: Balancer;
 const instances: ExampleProcess[] = [];
 
+/** Of one instance, at /healthz. */
+async function health({ port }: ExampleProcess): Promise<number> {
+  return (await new Browser().visit(`http://127.0.0.1:${port}/healthz`)).status;
+}
+
 async function startInstance(environment: Record<string, string> = {}): Promise<ExampleProcess> {
+  const instance = await startInstanceWithoutRedis(environment);
+  // It does not wait long for Redis before it listens.
+  await until(async () => (await health(instance)) === 200);
+  return instance;
+}
+
+async function startInstanceWithoutRedis(environment: Record<string, string> = {}): Promise<ExampleProcess> {
   const instance = await startExampleProcess(powerFolder, {
     BASE_URL: balancer.url,
     LISTEN_ADDRESS: '127.0.0.1',
@@ -133,7 +145,7 @@ describeWith('redis-server')('several instances', () => {
     await signIn(browser, ada);
     powerFolder.expireTokens();
     // The first has new tokens coming, slowly, and the server refuses the old refresh token to the second.
-    powerFolder.failNext('refresh', { drip: { everyMs: 50, bytes: 50 } });
+    powerFolder.failNext('refresh', { drip: { everyMs: 10, bytes: 50 } });
     const pages = await Promise.all([
       browser.visit(`${balancer.url}/folders`),
       browser.visit(`${balancer.url}/folders`),
@@ -227,15 +239,9 @@ describeWith('redis-server')('several instances', () => {
   });
 
   describe('while Redis is away', () => {
-    const health = async () => {
-      const statuses = pair.map(
-        async ({ port }) => (await new Browser().visit(`http://127.0.0.1:${port}/healthz`)).status,
-      );
-      return await Promise.all(statuses);
-    };
     /** Waits until both instances say so at /healthz. */
     async function untilHealth(status: number): Promise<void> {
-      await until(async () => (await health()).every((each) => each === status));
+      await until(async () => (await Promise.all(pair.map(health))).every((each) => each === status));
     }
 
     it('say so in words and at /healthz, and go on by themselves when it is back', async () => {
@@ -290,7 +296,7 @@ describeWith('redis-server')('several instances', () => {
 
     it('count sign-ins also when they were started before Redis (R47)', async () => {
       await redis.stop();
-      const early = await startInstance();
+      const early = await startInstanceWithoutRedis();
       await redis.start();
       await untilHealth(200);
       balancer.ports = portsOf(early);

@@ -76,8 +76,8 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
         .filter((line) => /^\w+=/.test(line))
         .map((line) => line.split('=')),
     );
-    start = (port = '0') =>
-      startExampleProcess(undefined, {
+    start = async (port = '0') => {
+      const instance = await startExampleProcess(undefined, {
         ...settings,
         PORT: port,
         BASE_URL: url,
@@ -87,6 +87,10 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
         POWERFOLDER_CLIENT_ID: powerFolder.clientID,
         POWERFOLDER_CLIENT_SECRET: powerFolder.clientSecret,
       });
+      // It does not wait long for Redis before it listens.
+      await until(async () => (await fetch(`http://127.0.0.1:${instance.port}/healthz`)).ok);
+      return instance;
+    };
     instances = await Promise.all([start(), start()]);
 
     const tls = join(__dirname, 'fixtures/tls');
