@@ -300,7 +300,7 @@ describe('registerClient', () => {
 
   it('R25: takes no longer than the timeout, also when the answer drips', async () => {
     const server = await startServer();
-    server.failNext('registration', { drip: { everyMs: 50 } });
+    server.failNext('registration', { drip: { everyMs: 50, from: 'body' } });
     // If the bytes put it off, the normal answer would be there after some time.
     expect(await failureOf({ serverURL: server.url, admin, timeout })).toMatchObject({ code: 'timeout' });
   });
