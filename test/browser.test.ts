@@ -474,7 +474,8 @@ scene('folders', () => {
     await tabTo(page, 'Sign in with PowerFolder');
     await page.keyboard.press('Enter');
     await page.waitForURL(`${app.powerFolder.url}/**`);
-    // The log-in page has put the cursor where one types.
+    // The log-in page puts the cursor where one types.
+    await page.locator('input:focus').waitFor();
     await page.keyboard.type(ada.username);
     await page.keyboard.press('Tab');
     await page.keyboard.type(ada.password);
