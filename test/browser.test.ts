@@ -13,8 +13,7 @@ import { startTestApp } from './support/app.ts';
 import { findChromium, launchChromium, openVisitor, type Visitor } from './support/chromium.ts';
 import { type Example, startExample } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
-
-jest.setTimeout(60_000);
+import { until } from './support/until.ts';
 
 const notRun = !findChromium() && !process.env['REQUIRE_ALL'];
 if (notRun) {
@@ -337,7 +336,7 @@ scene('the watch over the pages', () => {
       Object.assign(document.createElement('script'), { textContent: 'document.title = "run"' }),
     )`);
     const complaints = () => visitor.complaints().join('\n');
-    while (!/CSP img-src blocked/.test(complaints())) await visitor.page.waitForTimeout(10);
+    await until(() => /CSP img-src blocked/.test(complaints()));
     expect(complaints()).toMatch(/CSP script-src-elem blocked inline/);
     expect(await visitor.page.title()).toBe('Home · Folder Desk');
     await visitor.close();
@@ -476,7 +475,8 @@ scene('folders', () => {
     await tabTo(page, 'Sign in with PowerFolder');
     await page.keyboard.press('Enter');
     await page.waitForURL(`${app.powerFolder.url}/**`);
-    // The log-in page has put the cursor where one types.
+    // The log-in page puts the cursor where one types.
+    await page.locator('input:focus').waitFor();
     await page.keyboard.type(ada.username);
     await page.keyboard.press('Tab');
     await page.keyboard.type(ada.password);
