@@ -12,7 +12,13 @@ import {
 } from 'passport-oauth2';
 import { type AuthorizationResponse, authorizationRequestPage, readAuthorizationResponse } from './authorization.ts';
 import { failure, failureStatus, type PowerFolderFailureCode, plainText } from './errors.ts';
-import { checkedSettings, type PowerFolderStrategyOptions, type Settings } from './options.ts';
+import {
+  checkedSettings,
+  checkRequestOptions,
+  type PowerFolderStrategyOptions,
+  type Settings,
+  strategyOptions,
+} from './options.ts';
 import { type PowerFolderProfile, requestProfile } from './profile.ts';
 import { longestState, SessionStateStore, type StateMetadata, type StateStore } from './state.ts';
 import { PowerFolderOAuth2, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
@@ -111,7 +117,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     verify: (...args: VerifyArgumentsWithRequest) => unknown,
   );
   constructor(options: PowerFolderStrategyOptions, verify: (...args: VerifyArguments) => unknown);
-  constructor(options: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
+  constructor(given: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
+    const options = strategyOptions(given);
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
     const sessionKey = options.sessionKey ?? 'powerfolder';
@@ -177,6 +184,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   /** @internal */
   protected _signIn(req: Request, options: PowerFolderAuthenticateOptions): Outcome | Promise<Outcome> {
     refuseOldPassport(req);
+    checkRequestOptions(options, this._scopeSeparator);
     const originalUrl = rawURL(req);
     const response = readAuthorizationResponse(originalUrl);
     // A request at the callback never begins a sign-in: an answer that cannot be read would go round for ever. Elsewhere,
