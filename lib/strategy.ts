@@ -10,7 +10,12 @@ import {
   type VerifyCallback,
   type VerifyFunctionWithRequest,
 } from 'passport-oauth2';
-import { type AuthorizationResponse, authorizationRequestPage, readAuthorizationResponse } from './authorization.ts';
+import {
+  type AuthorizationResponse,
+  authorizationRequestPage,
+  readAuthorizationResponse,
+  refuseStartUnderCallback,
+} from './authorization.ts';
 import { failure, failureStatus, type PowerFolderFailureCode, plainText } from './errors.ts';
 import {
   checkedSettings,
@@ -187,12 +192,13 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     checkRequestOptions(options, this._scopeSeparator);
     const originalUrl = rawURL(req);
     const response = readAuthorizationResponse(originalUrl);
+    const { callbackPath, isCallback } = this._settings;
+    const routed = { originalUrl, url: req.url, baseUrl: req.baseUrl, route: req.route };
+    if (response.kind === 'none') refuseStartUnderCallback(routed, callbackPath);
     // A request at the callback never begins a sign-in: an answer that cannot be read would go round for ever. Elsewhere,
     // `?code=` without a state is the application's own.
     const isAnswer =
-      this._settings.isCallback({ originalUrl, route: req.route }) ||
-      response.kind === 'invalid' ||
-      (response.kind !== 'none' && response.state !== undefined);
+      isCallback(routed) || response.kind === 'invalid' || (response.kind !== 'none' && response.state !== undefined);
     return isAnswer ? this._complete(req, options, response) : this._begin(req, options);
   }
 
