@@ -4,10 +4,11 @@
  * See docs/powerfolder-oauth2.md.
  */
 import { hash } from 'node:crypto';
+import { plainPath } from './configuration.ts';
 
 /**
  * Writes authorization requests: the endpoint's URL with PowerFolder's four parameters in the documented order, and
- * further ones behind them, which replace none; undefined is left out.
+ * further ones behind them, which replace none of these, and none in the endpoint's own query; undefined is left out.
  */
 export function authorizationRequests(
   endpoint: string,
@@ -17,10 +18,11 @@ export function authorizationRequests(
   // The same for each sign-in, and so written once.
   const own = { response_type: 'code', redirect_uri: callbackURL, client_id: clientID };
   const rest = `&${new URLSearchParams(own)}`;
+  const taken = new Set(['state', ...Object.keys(own), ...new URL(endpoint).searchParams.keys()]);
   return (state, further) => {
     let url = start + state + rest;
     for (const [name, value] of Object.entries(further)) {
-      if (value === undefined || name === 'state' || Object.hasOwn(own, name)) continue;
+      if (value === undefined || taken.has(name)) continue;
       url += `&${new URLSearchParams({ [name]: String(value) })}`;
     }
     return url;
@@ -185,14 +187,22 @@ const callbackRoutes = new WeakSet<object>();
  * as PowerFolder appends the response to the path. It has no captures, so Express decodes nothing.
  *
  * @param path The path of `callbackURL` as the application sees it. Default `/oauth`.
- * @throws {TypeError} if the path does not begin with a slash, is `/` alone, or has a query.
+ * @throws {TypeError} if the path does not begin with a slash, is `/` alone, has a query, or is not spelled as in requests
+ * (`/für` is `/f%C3%BCr` there).
  * @see RFC 6749 section 4.1.2; docs/powerfolder-oauth2.md, "Authorization response"
  */
 export function callbackRoute(path = '/oauth'): RegExp {
   if (typeof path !== 'string' || !/^\/[^?#]*[^?#/]\/*$/.test(path)) {
     throw new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')");
   }
-  const literal = path.replace(/\/+$/, '').replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const asked = path.replace(/\/+$/, '');
+  const right = plainPath(new URL(`http://localhost${asked}`).pathname);
+  if (asked !== right) {
+    throw new TypeError(
+      `callbackRoute takes the path of the callback URL as browsers send it; write callbackRoute('${right}')`,
+    );
+  }
+  const literal = asked.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
   const route = new RegExp(`^${literal}(?:[/?]|$)`, 'i');
   callbackRoutes.add(route);
   return route;

@@ -143,7 +143,7 @@ export function checkedTransport({
 /** A duration of the configuration: within what setTimeout can count. */
 export function milliseconds(option: string, value: number): number {
   if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
-  throw new TypeError(`${option} must be a whole number of milliseconds above 0`);
+  throw new TypeError(`${option} must be a whole number of milliseconds above 0 and below ${2 ** 31}`);
 }
 
 /**
@@ -215,13 +215,19 @@ function refuseOtherMeaning(value: string, url: URL, option: string): void {
 
 /** A URL as it may be shown, in the spelling in which it comes back from browsers, proxies and servers. */
 function plainURL({ protocol, host, pathname }: URL): string {
-  const path = pathname
-    .replace(/\/{2,}/g, '/')
-    // RFC 3986 section 6.2.2.2: what needs no escape has none.
-    .replace(/%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f|7e)/gi, (escaped) => decodeURIComponent(escaped))
-    // RFC 3986 section 3.3: what no path can hold has one.
-    .replace(/[^\w.~!$&'()*+,;=:@%/-]/g, encodeURIComponent);
-  return `${protocol}//${host.replace(/\.(?=:|$)/, '')}${path}`;
+  return `${protocol}//${host.replace(/\.(?=:|$)/, '')}${plainPath(pathname)}`;
+}
+
+/** A path of a URL in that spelling. */
+export function plainPath(pathname: string): string {
+  return (
+    pathname
+      .replace(/\/{2,}/g, '/')
+      // RFC 3986 section 6.2.2.2: what needs no escape has none.
+      .replace(/%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f|7e)/gi, (escaped) => decodeURIComponent(escaped))
+      // RFC 3986 section 3.3: what no path can hold has one.
+      .replace(/[^\w.~!$&'()*+,;=:@%/-]/g, encodeURIComponent)
+  );
 }
 
 function isLoopback(hostname: string): boolean {

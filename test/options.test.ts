@@ -314,6 +314,17 @@ describe('the URLs of the server', () => {
     expect(refusalOf({ authorizationURL: 'https://pf.example/a?lang=de' })).toBe('accepted');
   });
 
+  it('R53: a parameter in the query of authorizationURL is sent once, also where a subclass gives it as well', async () => {
+    class Subclass extends PowerFolderStrategy {
+      override authorizationParams() {
+        return { lang: 'en', theme: 'dark' };
+      }
+    }
+    const strategy = new Subclass({ ...required, authorizationURL: 'https://pf.example/a?lang=de' }, verify);
+    const { searchParams } = await locationOf(strategy);
+    expect([searchParams.getAll('lang'), searchParams.getAll('theme')]).toEqual([['de'], ['dark']]);
+  });
+
   it('R29, R53: no URL holds a secret in its query', () => {
     for (const option of ['authorizationURL', 'tokenURL', 'userProfileURL']) {
       for (const name of ['client_secret', 'access_token', 'refresh_token', 'password']) {
@@ -680,7 +691,40 @@ describe('options of passport.authenticate', () => {
 });
 
 describe('callbackRoute', () => {
-  it('has the path of every callback URL that is accepted', () => {
-    expect(callbackRoute('/f%C3%BCr/oauth').test('/f%C3%BCr/oauth/code=x')).toBe(true);
+  it('has the path of a callback URL that is accepted', () => {
+    for (const path of ['/f%C3%BCr/oauth', "/~a.b_c-d!$&'()*+,:@/oauth", '/oauth//']) {
+      const asked = path.replace(/\/+$/, '');
+      expect(callbackRoute(path).test(`${asked}/code=x`)).toBe(true);
+      expect(refusalOf({ callbackURL: `https://app.example${asked}` })).toBe('accepted');
+    }
+  });
+
+  it.each([
+    ['/für/oauth', '/f%C3%BCr/oauth'],
+    ['/a b', '/a%20b'],
+    ['/a/../oauth', '/oauth'],
+    ['/a//oauth', '/a/oauth'],
+    ['//oauth', '/oauth'],
+    ['/o%61uth', '/oauth'],
+    ['/a\\oauth', '/a/oauth'],
+    ['/oauth\n', '/oauth'],
+    ['/oauth ', '/oauth'],
+  ])('R53: is not made for a path that no request has, but with the right spelling: %j', (path, right) => {
+    expect(refusal(() => callbackRoute(path))).toBe(
+      `callbackRoute takes the path of the callback URL as browsers send it; write callbackRoute('${right}')`,
+    );
+  });
+});
+
+describe('durations', () => {
+  it('R53: are refused with both of their limits', () => {
+    for (const option of ['timeout', 'stateTTL']) {
+      for (const value of [0, -1, 1.5, 2 ** 31, Number.NaN, '10', null, [10], {}]) {
+        expect(refusalOf({ [option]: value })).toBe(
+          `${option} must be a whole number of milliseconds above 0 and below 2147483648`,
+        );
+      }
+      expect(refusalOf({ [option]: 2 ** 31 - 1 })).toBe('accepted');
+    }
   });
 });
