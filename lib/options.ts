@@ -17,7 +17,11 @@ import { plainText } from './errors.ts';
 import type { Transport } from './http.ts';
 import { defaultStateTTL, type StateMetadata, type StateStore } from './state.ts';
 
-/** Options of `PowerFolderStrategy`. */
+/**
+ * Options of `PowerFolderStrategy`. They are read once, at construction; what changes in them later changes nothing. They
+ * may be inherited, as in an object of a class. One that is not among these is a `TypeError`, whatever its value: a
+ * subclass takes its own out before it calls `super`.
+ */
 export interface PowerFolderStrategyOptions {
   /**
    * Base URL of the PowerFolder server; a context path and a slash at the end are allowed.
@@ -25,13 +29,14 @@ export interface PowerFolderStrategyOptions {
    * @example 'https://powerfolder.example.com'
    */
   serverURL: string;
-  /** The client's ID, as registered at the server. */
+  /** The client's ID, as registered at the server: without white space, line ends or quotation marks around it. */
   clientID: string;
-  /** The client's secret. It is sent in the body of token requests only. */
+  /** The client's secret, likewise. It is sent in the body of token requests only. */
   clientSecret: string;
   /**
-   * Where the server sends the visitor back to: absolute, with a path of its own, without a query. It is sent as it is
-   * written here; nothing of it is taken from a request.
+   * Where the server sends the visitor back to: absolute, with a path of its own, without a query, and spelled as a
+   * browser's address bar holds it (`https://xn--bcher-kva.example/f%C3%BCr`). It is sent as it is written here; nothing of
+   * it is taken from a request, nor from the options of `passport.authenticate`. No sign-in can start under its path.
    *
    * @example 'https://app.example.com/oauth'
    */
@@ -43,7 +48,12 @@ export interface PowerFolderStrategyOptions {
    * @default 'GET'
    */
   authorizationMethod?: 'GET' | 'POST' | undefined;
-  /** The authorization endpoint (RFC 6749 section 3.1). @default `<serverURL>/oauth/allow` */
+  /**
+   * The authorization endpoint (RFC 6749 section 3.1). Its query may hold further parameters, but none that the strategy
+   * sends itself.
+   *
+   * @default `<serverURL>/oauth/allow`
+   */
   authorizationURL?: string | undefined;
   /** The token endpoint (RFC 6749 section 3.2). @default `<serverURL>/oauth/token` */
   tokenURL?: string | undefined;
@@ -79,7 +89,7 @@ export interface PowerFolderStrategyOptions {
   passReqToCallback?: boolean | undefined;
   /** Where pending sign-ins are kept: an object with passport-oauth2's `store` and `verify`. @default the session */
   store?: StateStore | undefined;
-  /** Key of the pending sign-ins in the session. @default 'powerfolder' */
+  /** Key of the pending sign-ins in the session; none that sessions use themselves. @default 'powerfolder' */
   sessionKey?: string | undefined;
   /**
    * Milliseconds in which a sign-in has to be finished.
@@ -93,7 +103,12 @@ export interface PowerFolderStrategyOptions {
    * @default false
    */
   pkce?: boolean | 'S256' | undefined;
-  /** Scope to ask for (RFC 6749 section 3.3). PowerFolder is not known to have any. @default none */
+  /**
+   * Scope to ask for (RFC 6749 section 3.3): a text with spaces between its members, or a list. PowerFolder is not known to
+   * have any.
+   *
+   * @default none
+   */
   scope?: string | string[] | undefined;
   /** What joins the members of a list of scopes. @default ' ' */
   scopeSeparator?: string | undefined;
@@ -116,7 +131,10 @@ export interface PowerFolderStrategyOptions {
    * @default false
    */
   allowInsecureHTTP?: boolean | undefined;
-  /** Headers for every request to the server, such as `User-Agent`. */
+  /**
+   * Headers for every request to the server, such as `User-Agent`; none that the strategy or the connection sets, such as
+   * `Authorization`, `Content-Type` and `Host`.
+   */
   customHeaders?: Record<string, string> | undefined;
   /** State is always sent and checked: `false` is refused, `true` changes nothing. */
   state?: true | undefined;

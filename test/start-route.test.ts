@@ -5,8 +5,10 @@ import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import session from 'express-session';
 import passport from 'passport';
 import { callbackRoute, PowerFolderStrategy } from 'passport-powerfolder';
+import { startPowerFolderServer } from 'passport-powerfolder/testing';
 import { request } from 'undici';
-import { expressVersions } from './support/app.ts';
+import { expressVersions, startTestApp } from './support/app.ts';
+import { Browser } from './support/browser.ts';
 
 interface Answer {
   status: number;
@@ -138,6 +140,24 @@ describe.each(expressVersions)('in %s', (_, express) => {
     expect((await get('/auth/oauth')).status).toBe(400);
     expect((await get('/auth/start')).status).toBe(302);
   });
+
+  it.each(['path', 'query'] as const)(
+    'R53: a callback URL with a slash at its end completes a sign-in, answered in the %s',
+    async (callbackStyle) => {
+      const powerFolder = await startPowerFolderServer({ autoApprove: 'ada', callbackStyle });
+      closing.push(() => powerFolder.close());
+      const { url: serverURL, clientID, clientSecret } = powerFolder;
+      const app = await startTestApp({
+        express,
+        options: { serverURL, clientID, clientSecret },
+        strategy: (options, verify) =>
+          new PowerFolderStrategy({ ...options, callbackURL: `${options.callbackURL}/` }, verify),
+      });
+      closing.push(() => app.close());
+      const { status, text } = await new Browser().visit(`${app.url}/auth/powerfolder`);
+      expect([status, JSON.parse(text).user.profile.username]).toEqual([200, powerFolder.username]);
+    },
+  );
 
   it('R21: a callbackURL given to passport.authenticate or passport.authorize is an error, at the start and at the callback', async () => {
     for (const authorize of [false, true]) {
