@@ -62,8 +62,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     problems.push('LISTEN_ADDRESS must be an address of this machine, like 127.0.0.1, or localhost.');
   }
 
-  const baseURL = (setting('BASE_URL') ?? `http://localhost:${port}`).replace(/\/+$/, '');
-  const base = parseWebURL(baseURL);
+  const base = parseWebURL(setting('BASE_URL') ?? `http://localhost:${port}`);
+  const basePath = base ? base.pathname.replace(/\/+$/, '') : '';
   if (!base) {
     problems.push('BASE_URL must be the address of this app, like https://app.example.com, without ? and #.');
   } else if (production && base.protocol !== 'https:') {
@@ -142,8 +142,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     production,
     port,
     host,
-    baseURL,
-    basePath: base ? base.pathname.replace(/\/$/, '') : '',
+    // As browsers spell it, since they come back to it.
+    baseURL: base ? base.origin + basePath : '',
+    basePath,
     powerFolder: serverURL && clientID && clientSecret ? { serverURL, clientID, clientSecret } : undefined,
     authorizationMethod: authorizationMethod as 'GET' | 'POST',
     sessionSecrets,

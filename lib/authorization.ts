@@ -4,10 +4,11 @@
  * See docs/powerfolder-oauth2.md.
  */
 import { hash } from 'node:crypto';
+import { plainPath } from './configuration.ts';
 
 /**
  * Writes authorization requests: the endpoint's URL with PowerFolder's four parameters in the documented order, and
- * further ones behind them, which replace none; undefined is left out.
+ * further ones behind them, which replace none of these, and none in the endpoint's own query; undefined is left out.
  */
 export function authorizationRequests(
   endpoint: string,
@@ -17,10 +18,11 @@ export function authorizationRequests(
   // The same for each sign-in, and so written once.
   const own = { response_type: 'code', redirect_uri: callbackURL, client_id: clientID };
   const rest = `&${new URLSearchParams(own)}`;
+  const taken = new Set(['state', ...Object.keys(own), ...new URL(endpoint).searchParams.keys()]);
   return (state, further) => {
     let url = start + state + rest;
     for (const [name, value] of Object.entries(further)) {
-      if (value === undefined || name === 'state' || Object.hasOwn(own, name)) continue;
+      if (value === undefined || taken.has(name)) continue;
       url += `&${new URLSearchParams({ [name]: String(value) })}`;
     }
     return url;
@@ -185,32 +187,96 @@ const callbackRoutes = new WeakSet<object>();
  * as PowerFolder appends the response to the path. It has no captures, so Express decodes nothing.
  *
  * @param path The path of `callbackURL` as the application sees it. Default `/oauth`.
- * @throws {TypeError} if the path does not begin with a slash, is `/` alone, or has a query.
+ * @throws {TypeError} if the path does not begin with a slash, is `/` alone, has a query, or is not spelled as in requests
+ * (`/für` is `/f%C3%BCr` there).
  * @see RFC 6749 section 4.1.2; docs/powerfolder-oauth2.md, "Authorization response"
  */
 export function callbackRoute(path = '/oauth'): RegExp {
   if (typeof path !== 'string' || !/^\/[^?#]*[^?#/]\/*$/.test(path)) {
     throw new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')");
   }
-  const literal = path.replace(/\/+$/, '').replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const asked = path.replace(/\/+$/, '');
+  const right = plainPath(new URL(`http://localhost${asked}`).pathname);
+  if (asked !== right) {
+    throw new TypeError(
+      `callbackRoute takes the path of the callback URL as browsers send it; write callbackRoute('${right}')`,
+    );
+  }
+  const literal = asked.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
   const route = new RegExp(`^${literal}(?:[/?]|$)`, 'i');
   callbackRoutes.add(route);
   return route;
 }
 
+/** What is read of a request here; all but the first is Express's. */
+interface RoutedRequest {
+  originalUrl: string;
+  /** As the route saw it: without the path that a router is mounted at. */
+  url?: string | undefined;
+  baseUrl?: string | undefined;
+  route?: { path?: unknown };
+}
+
+/** What is read of a request to know its route; all but the first are Express's. */
+interface RoutedRequest {
+  originalUrl: string;
+  /** Without the path that a router is mounted at. */
+  url?: string | undefined;
+  /** The path that a router is mounted at, as the request has it. */
+  baseUrl?: string | undefined;
+  route?: { path?: unknown } | undefined;
+}
+
 /** Tells whether a request came to the callback: through {@link callbackRoute}, or at or under the callback URL's path. */
-export function callbackTest(
-  callbackPath: string,
-): (req: { originalUrl: string; route?: { path?: unknown } }) => boolean {
+export function callbackTest(callbackPath: string): (req: RoutedRequest) => boolean {
   const callback = callbackPath.replace(/\/+$/, '').toLowerCase();
-  return ({ originalUrl, route }) => {
-    const routePath = route?.path;
-    if (typeof routePath === 'object' && routePath !== null && callbackRoutes.has(routePath)) return true;
-    // As Express finds its routes: behind the host of an absolute request target, before a fragment, in any case.
-    const target = originalUrl.startsWith('/')
-      ? originalUrl
-      : originalUrl.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
-    const path = target.toLowerCase();
+  return (req) => {
+    if (cameByCallbackRoute(req)) return true;
+    const path = originForm(req.originalUrl).toLowerCase();
     return path.startsWith(callback) && [undefined, '/', '?', '#'].includes(path[callback.length]);
   };
+}
+
+function cameByCallbackRoute({ route, url = '' }: RoutedRequest): boolean {
+  const path = route?.path;
+  if (typeof path !== 'object' || path === null) return false;
+  if (callbackRoutes.has(path)) return true;
+  // Of a list, any route may have matched.
+  return Array.isArray(path) && path.some((one) => callbackRoutes.has(one) && one.test(originForm(url)));
+}
+
+/** As Express finds its routes: behind the host of an absolute request target. */
+function originForm(target: string): string {
+  return target.startsWith('/') ? target : target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
+}
+
+/**
+ * Refuses to begin a sign-in at a route under the callback's path, such as `/auth/login` with the callback at `/auth`: all
+ * that comes there is taken for an answer, so that nobody could ever sign in.
+ *
+ * Only where that is certain: the request came by a route of Express's with just this path. By a pattern, by mounted
+ * middleware or in other frameworks, it may be a path that a visitor made up.
+ *
+ * @param req A request that holds no answer.
+ * @throws {TypeError} with the fix in its message.
+ */
+export function refuseStartUnderCallback(req: RoutedRequest, callbackPath: string): void {
+  const { originalUrl, baseUrl = '', route } = req;
+  if (!route || cameByCallbackRoute(req)) return;
+  const at = comparable(originForm(originalUrl).replace(/[?#].*/s, ''));
+  if (!at.startsWith(`${comparable(callbackPath)}/`)) return;
+  const start = [route.path].flat().find((path) => isLiteral(path) && comparable(baseUrl + path) === at);
+  if (start === undefined) return;
+  throw new TypeError(
+    `A sign-in cannot start at ${baseUrl}${start}, which is under the path of callbackURL (${callbackPath}): each request there is taken for an answer of the PowerFolder server. Give one of them another path`,
+  );
+}
+
+/** Whether a route is a path, and no pattern. `/` alone may be that of a router that is mounted at a pattern. */
+function isLiteral(route: unknown): boolean {
+  return typeof route === 'string' && /^\/[^:*?+(){}[\]!\\]+$/.test(route);
+}
+
+function comparable(path: string): string {
+  return path.replace(/\/$/, '').toLowerCase();
 }

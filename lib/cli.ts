@@ -307,8 +307,9 @@ async function register(values: Values, io: CommandLine): Promise<number> {
   try {
     const password =
       env['POWERFOLDER_ADMIN_PASSWORD'] || (await askPassword(`Password of ${plainText(username)}: `, io));
+    const { timeout, dispatcher, allowInsecureHTTP } = transport;
     const client = await registerClient({
-      ...transport,
+      ...{ timeout, dispatcher, allowInsecureHTTP },
       serverURL,
       admin: { username, password },
       clientID,

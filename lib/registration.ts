@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Dispatcher } from 'undici';
-import { checkedTransport, refuseMisspelt, serverBase } from './configuration.ts';
+import { checkedCredential, checkedServerBase, checkedTransport, readOptions } from './configuration.ts';
 import { PowerFolderError, type PowerFolderErrorCode, serverAnswer } from './errors.ts';
 import { exchange, type HTTPRequest, type HTTPResponse, jsonObject, redirectTarget } from './http.ts';
 
@@ -91,12 +91,14 @@ function checkedRegistration(options: RegisterClientOptions) {
     throw new TypeError('registerClient takes an options object: { serverURL, admin: { username, password } }');
   }
   // A misspelt clientId would silently register another client than the one that was meant.
-  refuseMisspelt(options, optionNames);
-  const transport = checkedTransport(options);
-  const base = serverBase(options.serverURL, transport);
-  const { username, password } = checkedAdmin(options.admin);
-  const clientID = checkedName('clientID', options.clientID ?? `passport-powerfolder-${random(10).toLowerCase()}`);
-  const clientSecret = checkedName('clientSecret', options.clientSecret ?? random(44));
+  const read = readOptions(options, optionNames);
+  const transport = checkedTransport(read);
+  const base = checkedServerBase(read.serverURL, transport);
+  const { username, password } = checkedAdmin(read.admin);
+  const { clientID = `passport-powerfolder-${random(10).toLowerCase()}`, clientSecret = random(44) } = read;
+  // What is registered has to be what a strategy takes.
+  for (const [name, value] of Object.entries({ clientID, clientSecret }))
+    checkedCredential(checkedName(name, value), name);
   const message: HTTPRequest = {
     endpoint: 'registration API',
     method: 'POST',
@@ -115,7 +117,12 @@ function checkedRegistration(options: RegisterClientOptions) {
 
 /** What RFC 7617 section 2 can carry. Nothing is quoted: people mistake one field for the other. */
 function checkedAdmin(admin: unknown): RegisterClientOptions['admin'] {
-  const { username, password } = (admin ?? {}) as Record<string, unknown>;
+  if (typeof admin !== 'object' || admin === null) {
+    throw new TypeError('admin.username is missing; give admin: { username, password } of a PowerFolder administrator');
+  }
+  const { username, password } = readOptions(admin as RegisterClientOptions['admin'], ['username', 'password'], {
+    within: 'admin.',
+  });
   for (const [name, value] of Object.entries({ username, password })) {
     if (typeof value !== 'string' || value === '') {
       throw new TypeError(
@@ -128,12 +135,12 @@ function checkedAdmin(admin: unknown): RegisterClientOptions['admin'] {
       );
     }
   }
-  if ((username as string).includes(':')) {
+  if (username.includes(':')) {
     throw new TypeError(
       'admin.username has a colon in it, which HTTP Basic cannot carry; use an administrator without one',
     );
   }
-  return { username, password } as RegisterClientOptions['admin'];
+  return { username, password };
 }
 
 function checkedName(option: string, value: unknown): string {

@@ -9,9 +9,20 @@ import {
   type VerifyCallback,
   type VerifyFunction,
 } from 'passport-oauth2';
-import { type AuthorizationResponse, authorizationRequestPage, readAuthorizationResponse } from './authorization.ts';
+import {
+  type AuthorizationResponse,
+  authorizationRequestPage,
+  readAuthorizationResponse,
+  refuseStartUnderCallback,
+} from './authorization.ts';
 import { failure, failureStatus, PowerFolderError, type PowerFolderFailureCode, plainText } from './errors.ts';
-import { checkedSettings, type PowerFolderStrategyOptions, type Settings } from './options.ts';
+import {
+  checkedSettings,
+  checkRequestOptions,
+  type PowerFolderStrategyOptions,
+  type Settings,
+  strategyOptions,
+} from './options.ts';
 import { type PowerFolderProfile, requestProfile } from './profile.ts';
 import { longestState, type StateMetadata, type TakenSignIn } from './state.ts';
 import { PowerFolderOAuth2, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
@@ -108,7 +119,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     verify: (...args: VerifyArgumentsWithRequest) => unknown,
   );
   constructor(options: PowerFolderStrategyOptions, verify: (...args: VerifyArguments) => unknown);
-  constructor(options: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
+  constructor(given: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
+    const options = strategyOptions(given);
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
     const { clientID, clientSecret, scope, scopeSeparator } = options;
@@ -158,14 +170,16 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   /** @internal */
   protected async _signIn(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
     refuseOldPassport(req);
+    checkRequestOptions(options, this._scopeSeparator);
     const originalUrl = rawURL(req);
     const response = readAuthorizationResponse(originalUrl);
+    const { callbackPath, isCallback } = this._settings;
+    const routed = { originalUrl, url: req.url, baseUrl: req.baseUrl, route: req.route };
+    if (response.kind === 'none') refuseStartUnderCallback(routed, callbackPath);
     // A request at the callback never begins a sign-in: an answer that cannot be read would go round for ever. Elsewhere,
     // `?code=` without a state is the application's own.
     const isAnswer =
-      this._settings.isCallback({ originalUrl, route: req.route }) ||
-      response.kind === 'invalid' ||
-      (response.kind !== 'none' && response.state !== undefined);
+      isCallback(routed) || response.kind === 'invalid' || (response.kind !== 'none' && response.state !== undefined);
     return isAnswer ? await this._complete(req, options, response) : await this._begin(req, options);
   }
 

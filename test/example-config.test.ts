@@ -73,6 +73,16 @@ describe('readConfig', () => {
     });
   });
 
+  it('R53: takes BASE_URL in the spelling in which browsers come back to it', () => {
+    for (const [BASE_URL, baseURL] of [
+      ['HTTPS://App.Example.com:443/', 'https://app.example.com'],
+      ['https://bücher.example/für', 'https://xn--bcher-kva.example/f%C3%BCr'],
+      ['https://app.example.com/a/../desk//', 'https://app.example.com/desk'],
+    ]) {
+      expect(readConfig({ ...production, BASE_URL }).baseURL).toBe(baseURL);
+    }
+  });
+
   it('takes an empty value for none', () => {
     expect(readConfig({ POWERFOLDER_URL: '', REDIS_URL: ' ', PORT: '', SESSION_SECRET: '' })).toMatchObject({
       powerFolder: undefined,

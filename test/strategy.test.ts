@@ -196,12 +196,16 @@ describe('PowerFolderStrategy', () => {
     });
   });
 
-  it('R20: sends the callback URL as it is written, whatever the request says', async () => {
-    const callbackURL = 'https://APP.example:443/a/../oauth/';
+  it('R20: sends the callback URL as it is written, to the letter', async () => {
+    const callbackURL = 'https://app.example:8443/f%c3%bcr/oauth/';
     expect((await locationOf(strategyWith({ callbackURL }))).searchParams.get('redirect_uri')).toBe(callbackURL);
-    expect(
-      (await locationOf(strategyWith({}), { callbackURL: 'https://evil.example' })).searchParams.get('redirect_uri'),
-    ).toBe(required.callbackURL);
+  });
+
+  it('R20, R53: takes no callback URL that would come back in another spelling', () => {
+    const callbackURL = 'https://APP.example:443/a/../oauth/';
+    expect(() => strategyWith({ callbackURL })).toThrow(
+      'callbackURL would come back in another spelling than it is sent in; write https://app.example/oauth/',
+    );
   });
 
   it.each([

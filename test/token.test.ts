@@ -10,6 +10,7 @@ import {
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
+import { Agent } from 'undici';
 import { parseErrorResponse } from '../lib/token.ts';
 import { bodyFaults, redirectFaults, tokenFaults } from './support/faults.ts';
 import { newTokens } from './support/simulated-sign-in.ts';
@@ -280,7 +281,9 @@ describe('parseErrorResponse', () => {
 
 describe('a mistake in what undici is given', () => {
   it("is not taken for the server's", async () => {
-    const { strategy, refreshToken } = await start({}, { customHeaders: { 'transfer-encoding': 'chunked' } });
+    const dispatcher = new Agent();
+    await dispatcher.close();
+    const { strategy, refreshToken } = await start({}, { dispatcher });
     const attempt = strategy.refreshAccessToken(refreshToken);
     await expect(attempt).rejects.toThrow(TypeError);
     await expect(attempt).rejects.toThrow(/customHeaders has a header .* dispatcher is closed or of another version/);
