@@ -254,6 +254,11 @@ export function isObject(json: unknown): json is Record<string, unknown> {
   return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
 
+/** A member of a JSON object; undefined for one that is `null`, or inherited and so was not sent. */
+export function member(json: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(json, name) ? (json[name] ?? undefined) : undefined;
+}
+
 /**
  * The error for an answer that is not the JSON object that was asked for.
  *

@@ -1,6 +1,6 @@
 /** Who signed in: the account of the access token's owner, in Passport's normalised form. */
 import { PowerFolderError, serverAnswer } from './errors.ts';
-import { exchange, isObject, jsonObject, type Transport, unexpectedAnswer } from './http.ts';
+import { exchange, isObject, jsonObject, member, type Transport, unexpectedAnswer } from './http.ts';
 
 /** Passport's normalised profile of a PowerFolder account. */
 export interface PowerFolderProfile {
@@ -63,17 +63,17 @@ export async function requestProfile(
  */
 export function parseProfile(json: Record<string, unknown>, raw: string = JSON.stringify(json)): PowerFolderProfile {
   const account = unwrap(json);
-  const id = account && accountID(own(account, 'ID'));
+  const id = account && accountID(member(account, 'ID'));
   if (!account || id === undefined) {
     throw new PowerFolderError(
       'profile_without_id',
       'The PowerFolder server sent an account without an ID, so nobody was signed in. Check userProfileURL.',
     );
   }
-  const username = text(own(account, 'username'));
-  const givenName = text(own(account, 'firstname'));
-  const familyName = text(own(account, 'surname'));
-  const listed = own(account, 'emails');
+  const username = text(member(account, 'username'));
+  const givenName = text(member(account, 'firstname'));
+  const familyName = text(member(account, 'surname'));
+  const listed = member(account, 'emails');
   const emails = (Array.isArray(listed) ? listed : [listed]).flatMap((email) => text(email) ?? []);
   const fullName = [givenName, familyName].filter(Boolean).join(' ');
   return {
@@ -89,18 +89,14 @@ export function parseProfile(json: Record<string, unknown>, raw: string = JSON.s
 }
 
 function unwrap(json: Record<string, unknown>): Record<string, unknown> | undefined {
-  if (Object.hasOwn(json, 'ID')) return json;
-  const account = own(json, 'account');
+  if (member(json, 'ID') !== undefined) return json;
+  const account = member(json, 'account');
   if (isObject(account)) return account;
-  const resultSet = own(json, 'ResultSet');
-  const result = isObject(resultSet) ? own(resultSet, 'Result') : undefined;
-  const only = Array.isArray(result) && result.length === 1 ? result[0] : result;
-  return isObject(only) ? only : undefined;
-}
-
-/** An own member: what a JSON object inherits was not sent. */
-function own(json: Record<string, unknown>, key: string): unknown {
-  return Object.hasOwn(json, key) ? json[key] : undefined;
+  const resultSet = member(json, 'ResultSet');
+  const result = isObject(resultSet) ? member(resultSet, 'Result') : undefined;
+  const listed = Array.isArray(result) ? result.filter((each) => each !== null) : [result];
+  const [only, ...others] = listed;
+  return isObject(only) && others.length === 0 ? only : undefined;
 }
 
 function accountID(id: unknown): string | undefined {

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { checkedCredential, checkedServerBase, checkedTransport, readOptions } from './configuration.ts';
 import { PowerFolderError, type PowerFolderErrorCode, serverAnswer } from './errors.ts';
-import { exchange, type HTTPRequest, type HTTPResponse, jsonObject, redirectTarget } from './http.ts';
+import { exchange, type HTTPRequest, type HTTPResponse, jsonObject, member, redirectTarget } from './http.ts';
 
 /** Options of {@link registerClient}. */
 export interface RegisterClientOptions {
@@ -187,7 +187,8 @@ function refusalIn(response: HTTPResponse, message: HTTPRequest): PowerFolderErr
     const sentences = `A web page came instead of the registration API of a PowerFolder server (${where}). Check serverURL with its context path; if they are right, it may be the login page, and the administrator's user name or password is wrong.`;
     return error('not_powerfolder', sentences);
   }
-  if (succeeded && !jsonObject(body)?.['error']) return undefined;
+  const json = jsonObject(body);
+  if (succeeded && !(json && member(json, 'error'))) return undefined;
   // The server's own words are not quoted: they may repeat what was sent, in any spelling.
   const sentences = `The PowerFolder server did not register the client (${where}). Its log may say why.`;
   return error('refused', sentences);

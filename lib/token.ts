@@ -6,14 +6,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
 import { TokenError } from 'passport-oauth2';
 import { checkedURL } from './configuration.ts';
-import {
-  PowerFolderError,
-  plainText,
-  type ServerAnswer,
-  serverAnswer,
-  statusToAnswer,
-  withoutSecrets,
-} from './errors.ts';
+import { masking, PowerFolderError, plainText, type ServerAnswer, serverAnswer, statusToAnswer } from './errors.ts';
 import {
   defaultTimeout,
   exchange,
@@ -21,6 +14,7 @@ import {
   type HTTPResponse,
   isObject,
   jsonObject,
+  member,
   type Transport,
   unexpectedAnswer,
 } from './http.ts';
@@ -147,11 +141,13 @@ export class PowerFolderOAuth2 extends OAuth2 {
     }
     if (!Number.isFinite(leeway)) throw new TypeError('leeway must be a number of milliseconds');
     // A database gives null for what is not there.
-    const expiresAt: unknown = tokens.expiresAt ?? Number.POSITIVE_INFINITY;
-    if (typeof expiresAt !== 'number') {
-      throw new TypeError('expiresAt of the tokens must be a number: epoch milliseconds, as it was given to verify');
+    const expiresAt: unknown = tokens.expiresAt ?? undefined;
+    if (expiresAt !== undefined && !(typeof expiresAt === 'number' && isTime(expiresAt))) {
+      throw new TypeError(
+        'expiresAt of the tokens must be a number: epoch milliseconds, as it was given to verify; of a Date give getTime(), of text Number(text), and leave it out if it is not known',
+      );
     }
-    if (expiresAt > Date.now() + leeway) return tokens;
+    if (expiresAt === undefined || expiresAt > Date.now() + leeway) return tokens;
     if (!tokens.refreshToken) {
       throw new PowerFolderError('sign_in_again', 'The access token has expired and there is no refresh token.');
     }
@@ -267,8 +263,8 @@ export class PowerFolderOAuth2 extends OAuth2 {
   }
 }
 
-/** Members of a token request that may stand in an error message. */
-const notSecret = new Set(['grant_type', 'client_id', 'redirect_uri', 'format', 'scope']);
+/** Members of a token request that may not stand in an error message. What else an application adds may. */
+const secretMembers = ['code', 'client_secret', 'code_verifier', 'refresh_token', 'access_token'];
 
 function readTokenResponse(
   message: HTTPRequest,
@@ -283,14 +279,13 @@ function readTokenResponse(
   const succeeded = status >= 200 && status <= 299;
   const invalid = (what: string) =>
     new PowerFolderError('invalid_response', `The ${message.endpoint} of the PowerFolder server sent ${what}.`, answer);
-  if (!succeeded || json?.['error'] !== undefined) {
-    const secrets = Object.entries(request).flatMap(([name, value]) =>
-      typeof value === 'string' && !notSecret.has(name) ? [value] : [],
-    );
+  if (!succeeded || (json && member(json, 'error') !== undefined)) {
+    const secrets = secretMembers.map((name) => request[name]).filter((value) => typeof value === 'string');
     let error: Error | null = null;
     try {
       // The hook makes an error of what it is given, so it is not given what we sent.
-      error = parseError(json ? JSON.stringify(json, hiding(secrets)) : withoutSecrets(response.body, secrets), status);
+      const mask = masking(secrets);
+      error = parseError(json ? JSON.stringify(json, hiding(mask)) : mask(response.body), status);
     } catch {
       // passport-oauth2 lets its hook throw on a body that it cannot read; JSON.stringify throws on too many brackets.
     }
@@ -305,22 +300,23 @@ function readTokenResponse(
   if (!json) {
     throw unexpectedAnswer(message, response, 'Check serverURL with its context path: this may be another server.');
   }
-  const { access_token, token_type, expires_in, refresh_token } = json;
-  if (!isToken(access_token)) throw invalid('no usable access_token');
-  if (token_type !== undefined && !(typeof token_type === 'string' && token_type.toLowerCase() === 'bearer')) {
+  const accessToken = member(json, 'access_token');
+  const tokenType = member(json, 'token_type');
+  const expiresIn = member(json, 'expires_in');
+  const refreshToken = member(json, 'refresh_token') ?? '';
+  if (!isToken(accessToken)) throw invalid('no usable access_token');
+  if (tokenType !== undefined && !(typeof tokenType === 'string' && tokenType.toLowerCase() === 'bearer')) {
     throw invalid('a token_type other than Bearer');
   }
-  if (refresh_token !== undefined && refresh_token !== '' && !isToken(refresh_token)) {
-    throw invalid('a refresh_token that is none');
-  }
-  const tokens: PowerFolderTokens = { accessToken: access_token };
-  if (refresh_token) tokens.refreshToken = refresh_token;
-  if (expires_in !== undefined) {
-    const seconds = typeof expires_in === 'string' && /^\d+$/.test(expires_in) ? Number(expires_in) : expires_in;
+  if (refreshToken !== '' && !isToken(refreshToken)) throw invalid('a refresh_token that is none');
+  const tokens: PowerFolderTokens = { accessToken };
+  if (refreshToken !== '') tokens.refreshToken = refreshToken;
+  if (expiresIn !== undefined) {
+    const seconds = typeof expiresIn === 'string' && /^\d+(?:\.\d+)?$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
+    if (typeof seconds !== 'number' || !(seconds > 0)) throw invalid('an expires_in that is no number of seconds');
     // Counted from the request: the server's clock started before the answer arrived.
-    const expiresAt = typeof seconds === 'number' && seconds > 0 ? sent + Math.floor(seconds * 1000) : Number.NaN;
-    if (!Number.isSafeInteger(expiresAt)) throw invalid('an expires_in that is no number of seconds');
-    tokens.expiresAt = expiresAt;
+    tokens.expiresAt = sent + Math.floor(seconds * 1000);
+    if (!isTime(tokens.expiresAt)) throw invalid('an expires_in that ends later than a Date can tell');
   }
   return { tokens, params: json };
 }
@@ -332,23 +328,55 @@ function readTokenResponse(
  */
 function answered(error: Error & { code?: unknown; status?: unknown }, answer: ServerAnswer): Error {
   const { serverStatus = 0 } = answer;
-  const aboutRequest = serverStatus < 500 && serverStatus !== 429 && errorCodes.has(String(error.code));
+  const aboutRequest = serverStatus < 500 && serverStatus !== 429 && requestErrors.has(String(error.code));
   return Object.assign(error, { status: aboutRequest ? 500 : statusToAnswer(serverStatus), ...answer });
 }
 
-/** Visible ASCII only, as a token goes into a header (RFC 6750 section 2.1). */
-function isToken(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
+/** RFC 6749 section 5.2's codes: what the application sent was wrong. */
+const requestErrors = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+]);
+
+/** Whether a number is one of epoch milliseconds, which a Date can hold. */
+function isTime(milliseconds: number): boolean {
+  return Math.abs(milliseconds) <= 8.64e15;
 }
 
-/** RFC 6749 section 5.2's codes. They are public, even where a visitor sends one of them for an authorization code. */
-const errorCodes = new Set(
-  'invalid_request invalid_client invalid_grant unauthorized_client unsupported_grant_type invalid_scope'.split(' '),
+/**
+ * More than the header of a request may hold at most servers, so that a longer access token is of no use. It also bounds
+ * what there is to hide in refusals.
+ */
+const longestToken = 16 * 1024;
+
+/** Visible ASCII only, as a token goes into a header (RFC 6750 section 2.1). */
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= longestToken && /^[\x21-\x7e]+$/.test(value);
+}
+
+/** RFC 6749's words (sections 4.1.2.1 and 5.2). They are public, even where one of them is sent for a code. */
+const publicWords = new Set(
+  'error error_description error_uri invalid_request invalid_client invalid_grant unauthorized_client unsupported_grant_type invalid_scope access_denied unsupported_response_type server_error temporarily_unavailable'.split(
+    ' ',
+  ),
 );
 
-function hiding(secrets: string[]) {
-  return (_key: string, value: unknown) =>
-    typeof value === 'string' && !errorCodes.has(value) ? withoutSecrets(value, secrets) : value;
+/** For JSON.stringify: hides secrets in strings, in the names of members, and in numbers, as a code may be one. */
+function hiding(mask: (text: string) => string) {
+  const hidden = (text: string) => (publicWords.has(text) ? text : mask(text));
+  return (_name: string, value: unknown): unknown => {
+    if (typeof value === 'string') return hidden(value);
+    if (typeof value === 'number') {
+      const [digits, masked] = [String(value), mask(String(value))];
+      return masked === digits ? value : masked;
+    }
+    if (!isObject(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [hidden(name), each]));
+  };
 }
 
 /**
@@ -357,17 +385,16 @@ function hiding(secrets: string[]) {
  */
 export function parseErrorResponse(body: string, _status?: number): Error | null {
   const json = jsonObject(body);
-  const error = json?.['error'];
-  if (!json || typeof error !== 'string') return null;
-  const code = plainText(error);
-  if (code === '') return null;
-  const { error_description: description, error_uri: uri } = json;
+  const text = (name: string) => {
+    const value = json && member(json, name);
+    return typeof value === 'string' ? plainText(value) : undefined;
+  };
+  const code = text('error');
+  if (!code) return null;
   return new TokenError(
-    typeof description === 'string' && plainText(description) !== ''
-      ? plainText(description)
-      : `The PowerFolder server refused the token request: ${code}`,
+    text('error_description') || `The PowerFolder server refused the token request: ${code}`,
     code,
-    typeof uri === 'string' ? plainText(uri) : undefined,
+    text('error_uri'),
   );
 }
 

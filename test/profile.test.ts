@@ -52,6 +52,26 @@ describe('parseProfile', () => {
     expect(parseProfile(json).id).toBe('a/B+9');
   });
 
+  it('R54: takes null for absent in every member', () => {
+    const nothing = { username: null, firstname: null, surname: null, custom1: null };
+    for (const emails of [null, [null], [null, null], []]) {
+      const { displayName, ...profile } = parseProfile({ ID: 'x', ...nothing, emails });
+      expect(displayName).toBe('x');
+      expect(Object.keys(profile)).toEqual(['provider', 'id', '_raw', '_json']);
+    }
+    expect(parseProfile({ ID: 'x', emails: [null, 'a@b'] }).emails).toEqual([{ value: 'a@b' }]);
+  });
+
+  it.each([
+    ['an ID beside the account', { ID: null, account: ada }],
+    ['an account beside the result', { account: null, ResultSet: { Result: [ada] } }],
+    ['a result beside the account', { ResultSet: null, account: ada }],
+    ['an account beside the ID', { account: null, ResultSet: null, ID: 'a/B+9' }],
+    ['a member of the result beside another', { ResultSet: { Result: [null, ada] } }],
+  ])('R54: takes null for absent, as %s', (_, json) => {
+    expect(parseProfile(json).id).toBe('a/B+9');
+  });
+
   it.each([
     ['no ID', { username: 'ada', emails: ['ada@example.org'] }],
     ['an empty ID', { ID: '' }],
@@ -64,6 +84,11 @@ describe('parseProfile', () => {
     ['two accounts', { ResultSet: { Result: [ada, ada] } }],
     ['no account', { ResultSet: { Result: [] } }],
     ['null for an account', { account: null }],
+    ['null for all of them', { ID: null, account: null, ResultSet: null }],
+    ['null for a result', { ResultSet: { Result: null } }],
+    ['null for the only result', { ResultSet: { Result: [null] } }],
+    ['null in the account', { account: { ID: null } }],
+    ['a list in a list', { ResultSet: { Result: [[ada]] } }],
     ['an inherited ID', JSON.parse('{"__proto__":{"ID":"x"}}')],
   ])('R31: signs nobody in by %s', (_, json) => {
     expect(() => parseProfile(json)).toThrow(

@@ -577,6 +577,18 @@ describe('the hooks of passport-oauth2', () => {
     expect(seen).toEqual(['{"why":"teapot [hidden]"}', 418]);
   });
 
+  it('R54: what tokenParams added does not show in the words of a refusal as if it were secret', async () => {
+    class Subclass extends PowerFolderStrategy {
+      override tokenParams(): object {
+        return { lang: 'de', hint: 'access' };
+      }
+    }
+    await start({}, { strategy: (options, verify) => new Subclass(options, verify) });
+    server.failNext('token', { status: 400, body: { error: 'access_denied', error_description: 'No access (de)' } });
+    await signIn();
+    expect(app.errors).toEqual([expect.objectContaining({ code: 'access_denied', message: 'No access (de)' })]);
+  });
+
   it.each<[string, unknown]>([
     ['true', true],
     ['a function', () => true],

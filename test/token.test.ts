@@ -11,8 +11,9 @@ import {
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
 import { Agent } from 'undici';
-import { parseErrorResponse } from '../lib/token.ts';
+import { PowerFolderOAuth2, parseErrorResponse } from '../lib/token.ts';
 import { bodyFaults, redirectFaults, tokenFaults } from './support/faults.ts';
+import { listen } from './support/listener.ts';
 import { newTokens } from './support/simulated-sign-in.ts';
 
 let server: PowerFolderServer;
@@ -191,6 +192,66 @@ describe('the answer to a token request', () => {
     });
   });
 
+  it('R54: takes null for absent', async () => {
+    const { strategy, refreshToken } = await start();
+    const nothing = { refresh_token: null, expires_in: null, token_type: null, scope: null };
+    const noError = { error: null, error_description: null, error_uri: null };
+    server.failNext('refresh', { body: { access_token: '1a-b', ...nothing, ...noError } });
+    expect(await strategy.refreshAccessToken(refreshToken)).toEqual({ accessToken: '1a-b', refreshToken });
+  });
+
+  it.each([
+    [{ error: 'invalid_scope', error_description: null, error_uri: null }, TokenError, 'invalid_scope'],
+    [{ error: null, error_description: 'No.' }, PowerFolderError, 'refused'],
+  ])('R54: takes null for absent in the refusal %j', async (body, type, code) => {
+    const { strategy, refreshToken } = await start();
+    server.failNext('refresh', { status: 400, body });
+    const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(type);
+    expect(error).toMatchObject({ code });
+    expect((error as TokenError).uri).toBeUndefined();
+  });
+
+  it.each([
+    [60, 60_000],
+    ['60', 60_000],
+    ['060', 60_000],
+    [0.5, 500],
+    ['1.5', 1500],
+    [1.0009, 1000],
+    [1e-9, 0],
+    [8e12, 8e15],
+  ])('R54: understands an expires_in of %j', async (expires_in, milliseconds) => {
+    const { strategy, refreshToken } = await start();
+    const sent = Date.now();
+    jest.spyOn(Date, 'now').mockReturnValue(sent);
+    server.failNext('refresh', { body: { ...good, expires_in } });
+    const { expiresAt } = await strategy.refreshAccessToken(refreshToken);
+    expect(expiresAt).toBe(sent + milliseconds);
+    expect(new Date(Number(expiresAt)).toISOString()).toMatch(/Z$/);
+  });
+
+  it('R54: has an expiry that a Date can hold, up to the last millisecond, or is refused', async () => {
+    const { strategy, refreshToken } = await start();
+    const last = 8.64e15;
+    // As many seconds before the end of what a Date can hold.
+    jest.spyOn(Date, 'now').mockReturnValue(last - 60_000);
+    server.failNext('refresh', { body: { ...good, expires_in: 60 } });
+    expect(await strategy.refreshAccessToken(refreshToken)).toMatchObject({ expiresAt: last });
+    server.failNext('refresh', { body: { ...good, expires_in: 60.001 } });
+    await expect(strategy.refreshAccessToken(refreshToken)).rejects.toMatchObject({
+      code: 'invalid_response',
+      message: expect.stringContaining('an expires_in that ends later than a Date can tell'),
+    });
+  });
+
+  it('R28: has tokens of up to 16 KiB', async () => {
+    const { strategy, refreshToken } = await start();
+    const longest = 'x'.repeat(16 * 1024);
+    server.failNext('refresh', { body: { access_token: longest, refresh_token: longest } });
+    expect(await strategy.refreshAccessToken(refreshToken)).toEqual({ accessToken: longest, refreshToken: longest });
+  });
+
   it('says which endpoint it was that answered the old refresh', async () => {
     const { strategy, refreshToken } = await start({ refreshMethods: ['GET'] }, { refreshMethod: 'GET' });
     server.failNext('refresh', { body: '' });
@@ -219,6 +280,32 @@ describe('the answer to a token request', () => {
       message: `For ${clientID}, refresh_token: [hidden] and [hidden].`,
     });
   });
+
+  it.each(['error', 'error_description', 'error_uri', 'invalid_grant', 'e', 'grant'])(
+    'R54: keeps its words when %p was sent for a refresh token',
+    async (refreshToken) => {
+      const { strategy } = await start();
+      server.failNext('refresh', { status: 400, body: { error: 'invalid_grant', error_description: 'No such thing' } });
+      await expect(strategy.refreshAccessToken(refreshToken)).rejects.toMatchObject({
+        ...signInAgain,
+        cause: { code: 'invalid_grant', message: 'No such thing' },
+      });
+    },
+  );
+
+  it.each(['e', 'access_denied', 'denied', 'access_d', 'hidden', '[hidden]'])(
+    'R54: keeps its words with the client secret %p',
+    async (clientSecret) => {
+      const { strategy, refreshToken } = await start({}, { clientSecret });
+      server.failNext('refresh', {
+        status: 400,
+        body: { error: 'access_denied', error_description: 'Request denied' },
+      });
+      const error = await strategy.refreshAccessToken(refreshToken).catch((reason: unknown) => reason);
+      const message = clientSecret === 'denied' ? 'Request [hidden]' : 'Request denied';
+      expect(error).toMatchObject({ code: 'access_denied', message });
+    },
+  );
 
   it('is taken for a refusal by an RFC 6749 word, even where that is the refresh token', async () => {
     const { strategy } = await start();
@@ -252,6 +339,58 @@ describe('the answer to a token request', () => {
       ['{"error":"[hidden]","numbers":[1],"nested":{"a":"[hidden]"}}', 400],
     ]);
   });
+
+  it('R29: reaches the hook without secrets in the names of members and in numbers', async () => {
+    await start();
+    let seen = '';
+    class Own extends PowerFolderStrategy {
+      override parseErrorResponse(body: string): Error | null {
+        seen = body;
+        return null;
+      }
+    }
+    const { url: serverURL, clientID, clientSecret } = server;
+    const own = new Own({ serverURL, clientID, clientSecret, callbackURL: 'http://localhost/oauth' }, () => false);
+    const body = { '1234567890': { [`x ${clientSecret}`]: [1234567890, -12345678901] }, toJSON: 'x' };
+    server.failNext('refresh', { status: 400, body: `{"__proto__":1,${JSON.stringify(body).slice(1)}` });
+    await expect(own.refreshAccessToken('1234567890')).rejects.toMatchObject({ code: 'refused' });
+    expect(JSON.parse(seen)).toEqual(
+      JSON.parse('{"__proto__":1,"[hidden]":{"x [hidden]":["[hidden]","-[hidden]1"]},"toJSON":"x"}'),
+    );
+  });
+});
+
+it('R54: a refusal is given without the code, the client secret, the verifier and the tokens, and with all else', async () => {
+  await start();
+  const members = [
+    'code',
+    'client_secret',
+    'code_verifier',
+    'access_token',
+    'refresh_token',
+    'client_id',
+    'lang',
+    'tenant',
+  ];
+  const echo = await listen((_req, res) => {
+    const sent = JSON.parse(echo.requests.at(-1)?.body ?? '') as Record<string, string>;
+    const error_description = members.map((name) => sent[name]).join(', ');
+    res.writeHead(400).end(JSON.stringify({ error: 'x', error_description }));
+  });
+  const client = new PowerFolderOAuth2('an-application', 'the-client-secret', '', '', `${echo.url}/oauth/token`);
+  const error = await client
+    .requestTokens('the-code', {
+      code_verifier: 'the-verifier',
+      access_token: 'the-access-token',
+      refresh_token: 'the-refresh-token',
+      lang: 'de',
+      tenant: 'University of Examples',
+    })
+    .catch((reason: unknown) => reason)
+    .finally(() => echo.close());
+  expect((error as Error).message).toBe(
+    '[hidden], [hidden], [hidden], [hidden], [hidden], an-application, de, University of Examples',
+  );
 });
 
 describe('parseErrorResponse', () => {
@@ -327,7 +466,27 @@ describe('freshTokens', () => {
   it.each<[string, unknown, object, RegExp]>([
     ['nothing', undefined, {}, /takes the tokens of a sign-in/],
     ['tokens without an access token', {}, {}, /takes the tokens of a sign-in/],
-    ['an expiry as text', { accessToken: 'a', expiresAt: '2026-01-01T00:00:00Z' }, {}, /expiresAt .* must be a number/],
+    ...[
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      8.64e15 + 1,
+      -8.64e15 - 1,
+      '2026-01-01T00:00:00Z',
+      '1',
+      '',
+      new Date(0),
+      true,
+      false,
+      1n,
+      {},
+      [],
+    ].map((expiresAt): [string, unknown, object, RegExp] => [
+      `R54: an expiry ${typeof expiresAt} ${String(expiresAt)}`,
+      { accessToken: 'a', refreshToken: 'r', expiresAt },
+      {},
+      /^expiresAt of the tokens must be a number: .* of a Date give getTime\(\), of text Number\(text\)/,
+    ]),
     ['a leeway as text', { accessToken: 'a', expiresAt: 1 }, { leeway: '60000' }, /leeway must be a number/],
   ])('refuses %s in words', async (_, tokens, options, message) => {
     const { strategy } = await start();
@@ -341,6 +500,19 @@ describe('freshTokens', () => {
     const { strategy } = await start();
     const tokens = { accessToken: 'a', refreshToken: 'r', expiresAt: null } as never;
     expect(await strategy.freshTokens(tokens)).toBe(tokens);
+  });
+
+  it('R54: takes the first and the last time that a Date can hold', async () => {
+    const { strategy, refreshToken } = await start();
+    const tokens = { accessToken: 'a', refreshToken, expiresAt: 8.64e15 };
+    expect(await strategy.freshTokens(tokens)).toBe(tokens);
+    expect(await strategy.freshTokens({ ...tokens, expiresAt: -8.64e15 })).not.toHaveProperty('accessToken', 'a');
+  });
+
+  it('R54: takes the null of a database for a refresh token that is not there', async () => {
+    const { strategy } = await start();
+    const tokens = { accessToken: 'a', refreshToken: null, expiresAt: 1 } as never;
+    await expect(strategy.freshTokens(tokens)).rejects.toMatchObject(signInAgain);
   });
 
   it('gives tokens that came through JSON', async () => {
