@@ -201,86 +201,90 @@ describe.each(frameworks)('R51: in %s', (_, start) => {
   });
 });
 
-describe('an error at the callback of a sign-in that was begun with a state of the application', () => {
-  const state = { returnTo: '/x' };
-  let server: PowerFolderServer;
-  let app: TestApp;
-  afterEach(async () => {
-    await app.close();
-    await server.close();
-  });
-
-  async function start(verify?: PowerFolderVerifyFunction): Promise<void> {
-    server = await startPowerFolderServer({ autoApprove: 'ada' });
-    const { url: serverURL, clientID, clientSecret } = server;
-    app = await startTestApp({
-      options: { serverURL, clientID, clientSecret },
-      start: { state },
-      ...(verify && { verify }),
+describe.each(expressVersions)(
+  'in %s an error at the callback of a sign-in with a state of the application',
+  (_, make) => {
+    const state = { returnTo: '/x' };
+    let server: PowerFolderServer;
+    let app: TestApp;
+    afterEach(async () => {
+      await app.close();
+      await server.close();
     });
-  }
 
-  /** Signs in, for an error that the server's answers give. */
-  async function signIn(...faults: [PowerFolderEndpoint, PowerFolderFault][]): Promise<[number, unknown]> {
-    for (const [endpoint, fault] of faults) server.failNext(endpoint, fault);
-    const { status } = await new Browser().visit(`${app.url}/auth/powerfolder`);
-    return [status, app.errors.pop()];
-  }
-
-  it('R51: carries it, whichever endpoint failed, with the time after which to try again', async () => {
-    await start();
-    const [refused, tokenError] = await signIn(['token', refusal(400, 'invalid_client')]);
-    expect([refused, tokenError]).toEqual([500, expect.any(TokenError)]);
-    expect(tokenError).toMatchObject({ code: 'invalid_client', serverStatus: 400, state });
-
-    const busy = { status: 503, headers: soon };
-    for (const endpoint of ['token', 'accounts'] as const) {
-      const [status, error] = await signIn([endpoint, busy]);
-      expect([status, error]).toEqual([503, expect.any(PowerFolderError)]);
-      expect(error).toMatchObject({ code: 'refused', serverStatus: 503, retryAfter: 30_000, state });
+    async function start(verify?: PowerFolderVerifyFunction): Promise<void> {
+      server = await startPowerFolderServer({ autoApprove: 'ada' });
+      const { url: serverURL, clientID, clientSecret } = server;
+      app = await startTestApp({
+        express: make,
+        options: { serverURL, clientID, clientSecret },
+        start: { state },
+        ...(verify && { verify }),
+      });
     }
-  });
 
-  it("R51: carries it where it is the server's answer itself", async () => {
-    await start();
-    const browser = new Browser();
-    const { headers } = await browser.stay(`${app.url}/auth/powerfolder`);
-    const sent = new URL(String(headers['location'])).searchParams.get('state');
-    const { status } = await browser.visit(`${app.url}/oauth/error=temporarily_unavailable&state=${sent}`);
-    const [error] = app.errors;
-    expect([status, error]).toEqual([503, expect.any(AuthorizationError)]);
-    expect(error).toMatchObject({
-      code: 'temporarily_unavailable',
-      status: 503,
-      statusCode: 503,
-      expose: false,
-      state,
+    /** Signs in, for an error that the server's answers give. */
+    async function signIn(...faults: [PowerFolderEndpoint, PowerFolderFault][]): Promise<[number, unknown]> {
+      for (const [endpoint, fault] of faults) server.failNext(endpoint, fault);
+      const { status } = await new Browser().visit(`${app.url}/auth/powerfolder`);
+      return [status, app.errors.pop()];
+    }
+
+    it('R51: carries it, whichever endpoint failed, with the time after which to try again', async () => {
+      await start();
+      const [refused, tokenError] = await signIn(['token', refusal(400, 'invalid_client')]);
+      expect([refused, tokenError]).toEqual([500, expect.any(TokenError)]);
+      expect(tokenError).toMatchObject({ code: 'invalid_client', serverStatus: 400, state });
+
+      const busy = { status: 503, headers: soon };
+      for (const endpoint of ['token', 'accounts'] as const) {
+        const [status, error] = await signIn([endpoint, busy]);
+        expect([status, error]).toEqual([503, expect.any(PowerFolderError)]);
+        expect(error).toMatchObject({ code: 'refused', serverStatus: 503, retryAfter: 30_000, state });
+      }
     });
-  });
 
-  it('R51: carries none where there was none, or where no sign-in was found', async () => {
-    await start();
-    const { status } = await new Browser().visit(`${app.url}/oauth/error=server_error&state=forged`);
-    expect([status, app.errors]).toEqual([403, []]);
-  });
-
-  it("R51: is the application's own, untouched, where verify threw it", async () => {
-    const own = Object.freeze(Object.assign(new Error('out of stock'), { status: 418, statusCode: 419 }));
-    await start(() => {
-      throw own;
+    it("R51: carries it where it is the server's answer itself", async () => {
+      await start();
+      const browser = new Browser();
+      const { headers } = await browser.stay(`${app.url}/auth/powerfolder`);
+      const sent = new URL(String(headers['location'])).searchParams.get('state');
+      const { status } = await browser.visit(`${app.url}/oauth/error=temporarily_unavailable&state=${sent}`);
+      const [error] = app.errors;
+      expect([status, error]).toEqual([503, expect.any(AuthorizationError)]);
+      expect(error).toMatchObject({
+        code: 'temporarily_unavailable',
+        status: 503,
+        statusCode: 503,
+        expose: false,
+        state,
+      });
     });
-    const [status, error] = await signIn();
-    expect([status, error]).toEqual([418, own]);
-    expect(error).toBe(own);
-    expect({ ...own }).toEqual({ status: 418, statusCode: 419 });
-  });
 
-  it('R51: is untouched too where verify threw one of ours that belongs to other requests as well', async () => {
-    const shared = Object.freeze(new PowerFolderError('refused', 'No job was found.'));
-    await start(() => {
-      throw shared;
+    it('R51: carries none where there was none, or where no sign-in was found', async () => {
+      await start();
+      const { status } = await new Browser().visit(`${app.url}/oauth/error=server_error&state=forged`);
+      expect([status, app.errors]).toEqual([403, []]);
     });
-    const [status, error] = await signIn();
-    expect([status, error]).toEqual([502, shared]);
-  });
-});
+
+    it("R51: is the application's own, untouched, where verify threw it", async () => {
+      const own = Object.freeze(Object.assign(new Error('out of stock'), { status: 418, statusCode: 419 }));
+      await start(() => {
+        throw own;
+      });
+      const [status, error] = await signIn();
+      expect([status, error]).toEqual([418, own]);
+      expect(error).toBe(own);
+      expect({ ...own }).toEqual({ status: 418, statusCode: 419 });
+    });
+
+    it('R51: is untouched too where verify threw one of ours that belongs to other requests as well', async () => {
+      const shared = Object.freeze(new PowerFolderError('refused', 'No job was found.'));
+      await start(() => {
+        throw shared;
+      });
+      const [status, error] = await signIn();
+      expect([status, error]).toEqual([502, shared]);
+    });
+  },
+);
