@@ -14,7 +14,7 @@ const config: Config = {
   collectCoverageFrom: ['lib/**/*.ts', 'example-app/**/*.ts'],
   maxWorkers: 2,
   // Only against tests that hang: none is there to measure time, and the machine may be busy.
-  testTimeout: 30_000,
+  testTimeout: 180_000,
 };
 
 export default config;

@@ -98,13 +98,50 @@ export const longestState = 512;
  * States that were used in this process, until they would have expired. Requests that arrive together have each their own
  * copy of the session, and a cookie session can be put back, so that the session alone cannot tell the first answer from
  * the second. They are kept and forgotten a generation at a time: in a Map, deleting the oldest one by one leaves ever
- * more gaps to step over. At most 1,000,000 are kept (about 40 MB, reached by 1,600 sign-ins a second). If there were
- * more, all sign-ins that expire before the forgotten ones would be refused: their visitors begin again.
+ * more gaps to step over.
  */
-let generations: { states: Set<string>; until: number }[] = [];
-let forgottenUntil = 0;
-const largestGeneration = 50_000;
-const mostGenerations = 20;
+export class UsedStates {
+  readonly #largestGeneration: number;
+  readonly #mostGenerations: number;
+  #generations: { states: Set<string>; until: number }[] = [];
+  #forgottenUntil = 0;
+
+  /** By default at most 1,000,000 are kept: about 75 MB, and 1,600 sign-ins a second for ten minutes. */
+  constructor(largestGeneration = 50_000, mostGenerations = 20) {
+    this.#largestGeneration = largestGeneration;
+    this.#mostGenerations = mostGenerations;
+  }
+
+  /**
+   * Epoch milliseconds. When there were too many, the oldest were forgotten before they expired: then nothing that expires
+   * up to here may be accepted, and those visitors begin again.
+   */
+  get forgottenUntil(): number {
+    return this.#forgottenUntil;
+  }
+
+  has(state: string): boolean {
+    return this.#generations.some(({ states }) => states.has(state));
+  }
+
+  add(state: string, until: number): void {
+    let [newest] = this.#generations;
+    if (!newest || newest.states.size >= this.#largestGeneration) {
+      const now = Date.now();
+      newest = { states: new Set(), until: 0 };
+      this.#generations = [newest, ...this.#generations.filter((generation) => generation.until > now)];
+      for (const forgotten of this.#generations.splice(this.#mostGenerations)) {
+        this.#forgottenUntil = Math.max(this.#forgottenUntil, forgotten.until);
+      }
+    }
+    // A copy, as a part of the session's text would keep the whole of it in memory.
+    newest.states.add(Buffer.from(state).toString());
+    newest.until = Math.max(newest.until, until);
+  }
+}
+
+/** Of all strategies in this process: states are random, and no two are the same. */
+const usedStates = new UsedStates();
 
 /** Pending sign-ins in `req.session`, a line for each: at most 8, each for one answer, expiring. */
 export class SessionStateStore implements PendingSignIns {
@@ -156,10 +193,10 @@ export class SessionStateStore implements PendingSignIns {
     const entry = state.length > longestState ? undefined : pending.find((one) => equal(one.state, state));
     if (!entry) return no(pending.length === 0 && isSessionNew(req, session) ? 'session_missing' : 'state_unknown');
     if (entry.for !== digestOf(meta)) return no('state_mismatch');
-    if (entry.until <= Math.max(Date.now(), forgottenUntil)) return no('state_expired');
-    if (entry.kept === used || wasUsed(entry)) return no('state_used');
+    if (entry.until <= Math.max(Date.now(), usedStates.forgottenUntil)) return no('state_expired');
+    if (entry.kept === used || usedStates.has(entry.state)) return no('state_used');
 
-    rememberUsed(entry);
+    usedStates.add(entry.state, entry.until);
     const { kept } = entry;
     entry.kept = used;
     session[this.#key] = pending.map(written).join('\n');
@@ -215,24 +252,6 @@ function digestOf(meta: StateMetadata): string {
   return digest;
 }
 
-function wasUsed({ state }: PendingSignIn): boolean {
-  return generations.some(({ states }) => states.has(state));
-}
-
-function rememberUsed({ state, until }: PendingSignIn): void {
-  let [newest] = generations;
-  if (!newest || newest.states.size >= largestGeneration) {
-    newest = { states: new Set(), until: 0 };
-    const now = Date.now();
-    generations = [newest, ...generations.filter((generation) => generation.until > now)];
-    const [forgotten] = generations.splice(mostGenerations);
-    if (forgotten) forgottenUntil = Math.max(forgottenUntil, forgotten.until);
-  }
-  // A copy, as a part of the session's text would keep the whole of it in memory.
-  newest.states.add(Buffer.from(state).toString());
-  newest.until = Math.max(newest.until, until);
-}
-
 /**
  * Whether the browser sent no session. express-session makes one for every request: then its ID is in no cookie that came
  * with the request. Its cookies begin with `s:`, so that a session that was sent and is not known any more is told apart.
@@ -242,7 +261,7 @@ function isSessionNew(req: Request, session: Record<string, unknown>): boolean {
   if (cookie === undefined) return true;
   // cookie-session and koa-session say it.
   if (session['isNew'] === true) return true;
-  return typeof req.sessionID === 'string' && !/=s(?::|%3A)/i.test(cookie);
+  return typeof (req as { sessionID?: unknown }).sessionID === 'string' && !/=s(?::|%3A)/i.test(cookie);
 }
 
 function sessionOf(req: Request): Record<string, unknown> | undefined {

@@ -26,9 +26,13 @@ export const longestWait = 60_000;
  */
 export function calledBack(hook: string, call: (done: Done) => unknown): Promise<unknown[]> {
   const answer = new Promise<unknown[]>((resolve, reject) => {
-    const returned = call((error, ...values) =>
-      error ? reject(givenError(hook, error)) : resolve(Promise.all(values)),
-    );
+    const returned = call((error, ...values) => {
+      if (error) return reject(givenError(hook, error));
+      const all = Promise.all(values);
+      // In an answer that comes too late, a rejection must not end the process.
+      all.catch(() => {});
+      resolve(all);
+    });
     // Promises only, and no other thenables: `then` of a database query would run it.
     if (types.isPromise(returned)) returned.then(undefined, reject);
   });

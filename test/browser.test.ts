@@ -9,11 +9,11 @@ import {
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { startTestApp } from './support/app.ts';
 import { findChromium, launchChromium, openVisitor, type Visitor } from './support/chromium.ts';
 import { type Example, startExample } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
-
-jest.setTimeout(60_000);
+import { until } from './support/until.ts';
 
 const notRun = !findChromium() && !process.env['REQUIRE_ALL'];
 if (notRun) {
@@ -336,7 +336,7 @@ scene('the watch over the pages', () => {
       Object.assign(document.createElement('script'), { textContent: 'document.title = "run"' }),
     )`);
     const complaints = () => visitor.complaints().join('\n');
-    while (!/CSP img-src blocked/.test(complaints())) await visitor.page.waitForTimeout(10);
+    await until(() => /CSP img-src blocked/.test(complaints()));
     expect(complaints()).toMatch(/CSP script-src-elem blocked inline/);
     expect(await visitor.page.title()).toBe('Home · Folder Desk');
     await visitor.close();
@@ -475,7 +475,8 @@ scene('folders', () => {
     await tabTo(page, 'Sign in with PowerFolder');
     await page.keyboard.press('Enter');
     await page.waitForURL(`${app.powerFolder.url}/**`);
-    // The log-in page has put the cursor where one types.
+    // The log-in page puts the cursor where one types.
+    await page.locator('input:focus').waitFor();
     await page.keyboard.type(ada.username);
     await page.keyboard.press('Tab');
     await page.keyboard.type(ada.password);
@@ -675,6 +676,33 @@ scene('every page', () => {
         expect({ width, colorScheme, findings: await page.evaluate(findings) }).toMatchObject({ findings: [] });
         await page.screenshot({ path: join(screenshots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
       }
+    }
+  });
+});
+
+scene("an application's session cookie", () => {
+  it.each([
+    ['strict', 403, 'session_missing'],
+    ['lax', 200, undefined],
+  ] as const)('R3: of SameSite=%s ends the sign-in with %d', async (sameSite, status, code) => {
+    const powerFolder = await startPowerFolderServer({ hostname: 'localhost' });
+    const { url: serverURL, clientID, clientSecret } = powerFolder;
+    const app = await startTestApp({ options: { serverURL, clientID, clientSecret }, cookie: { sameSite } });
+    const visitor = await openVisitor(chromium, [app.url, powerFolder.url]);
+    try {
+      const { page } = visitor;
+      await page.goto(`${app.url}/auth/powerfolder`);
+      await logIn(page, powerFolder);
+      await press(page, 'Allow');
+      await page.waitForURL((url) => url.href.startsWith(app.callbackURL));
+      const { failure, user } = JSON.parse(await page.locator('body').innerText());
+      expect([failure?.code, user?.profile.username, visitor.refusals]).toEqual(
+        status === 200 ? [undefined, 'ada', []] : [code, undefined, [status]],
+      );
+    } finally {
+      await visitor.close();
+      await app.close();
+      await powerFolder.close();
     }
   });
 });

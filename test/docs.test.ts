@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { startPowerFolderServer } from 'passport-powerfolder/testing';
 import { Browser } from './support/browser.ts';
+import { until } from './support/until.ts';
 
 const repository = join(__dirname, '..');
 // api.md is made from the sources, and its blocks are signatures and defaults.
@@ -59,7 +60,7 @@ describe('the TypeScript in README and docs', () => {
       complaints = String((error as { stdout: string }).stdout);
     }
     expect(complaints).toBe('');
-  }, 60_000);
+  });
 });
 
 describe('docs/api.md', () => {
@@ -82,7 +83,7 @@ describe("README's test of an app", () => {
     const code = blocks('README.md', 'ts').find((block) => block.includes('failNext')) ?? '';
     writeFileSync(join(folder, 'testing.mts'), code);
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { paths } }));
-    const options = { cwd: folder, encoding: 'utf8', timeout: 20_000 } as const;
+    const options = { cwd: folder, encoding: 'utf8' } as const;
     expect(execFileSync(process.execPath, ['--import', 'tsx', 'testing.mts'], options)).toBe('[]\n');
   });
 });
@@ -126,7 +127,7 @@ describe("README's first app", () => {
       await once(child, 'exit');
       await powerfolder.close();
     }
-  }, 30_000);
+  });
 });
 
 /** Below the ports that the system gives to other tests, which could take it before the app does. */
@@ -148,14 +149,8 @@ async function answers(url: string, child: ChildProcess): Promise<void> {
   child.stderr?.setEncoding('utf8').on('data', (text) => {
     complaints += text;
   });
-  for (let tries = 0; tries < 200; tries++) {
+  await until(() => {
     if (child.exitCode !== null) throw new Error(`The app ended: ${complaints}`);
-    try {
-      await fetch(url, { signal: AbortSignal.timeout(1000) });
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  throw new Error(`The app did not answer: ${complaints}`);
+    return fetch(url).catch(() => undefined);
+  });
 }

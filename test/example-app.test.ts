@@ -11,6 +11,7 @@ import {
   signedIn,
   startExample,
 } from './support/example.ts';
+import { until } from './support/until.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -271,10 +272,11 @@ describe('a sign-in that fails', () => {
   });
 
   it('ends on a page when the code has expired', async () => {
-    const app = await example({ codeLifetime: 1 });
+    let now = Date.now();
+    const app = await example({ now: () => now });
     const browser = app.browser();
     const response = await authorizationResponse(browser, app);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    now += hour;
     expectClearPage(await browser.visit(response), 401, 'has expired or was used already');
     expect(codes(app)).toEqual(['invalid_grant']);
   });
@@ -754,11 +756,7 @@ describe('what goes wrong elsewhere', () => {
       .finally(() => {
         answered = true;
       });
-    while (
-      !app.powerFolder.requests.some(({ endpoint, at }, i, all) => endpoint === 'token' && at && i === all.length - 1)
-    ) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until(() => app.powerFolder.requests.at(-1)?.endpoint === 'token');
     for (const path of ['/', '/account', '/healthz']) {
       expect([path, (await other.visit(app.url + path)).status]).toEqual([path, 200]);
     }

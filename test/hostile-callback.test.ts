@@ -551,7 +551,7 @@ describe.each(expressVersions)('an authorization response in %s', (_, express) =
       }),
       { numRuns: 200 },
     );
-  }, 20_000);
+  });
 });
 
 describe('readAuthorizationResponse', () => {

@@ -11,6 +11,7 @@ import { PowerFolderStrategy } from 'passport-powerfolder';
 import { Dispatcher } from 'undici';
 import { startTestApp, type TestApp } from './support/app.ts';
 import { Browser } from './support/browser.ts';
+import { patience } from './support/deadlines.ts';
 
 const fixture = (name: string) => join(__dirname, 'fixtures', name);
 
@@ -61,7 +62,7 @@ const client = { clientID: 'app', clientSecret: 'a secret', callbackURL: 'https:
 describe('connections to a token endpoint by TLS', () => {
   async function refreshAfter(...pauses: number[]): Promise<void> {
     // The deadline, too, passes sixty times as fast.
-    const options = JSON.stringify({ ...client, serverURL: endpoint.url, timeout: 600_000 });
+    const options = JSON.stringify({ ...client, serverURL: endpoint.url, timeout: 60 * patience });
     const script = ['--import', 'tsx', fixture('refresh-each-minute.mjs'), options, JSON.stringify(pauses)];
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: fixture('tls/ca.pem') };
     await promisify(execFile)(process.execPath, script, { env });

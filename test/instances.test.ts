@@ -1,5 +1,4 @@
 /** Several instances of the example app behind a balancer, with their sessions in a real Redis. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { registerClient } from 'passport-powerfolder';
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
 import { type Balancer, startBalancer } from './support/balancer.ts';
@@ -8,10 +7,9 @@ import { logInAndAllow, sameOrigin } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
 import { describeWith } from './support/programs.ts';
 import { type Redis, startRedis } from './support/redis.ts';
+import { until } from './support/until.ts';
 
-jest.setTimeout(60_000);
-
-const limit = 40;
+const limit = 20;
 const accounts = Array.from({ length: 20 }, (_, i) => ({
   ID: `id+/${i}=`,
   username: `visitor${i}`,
@@ -27,7 +25,19 @@ let powerFolder: PowerFolderServer;
 let balancer: Balancer;
 const instances: ExampleProcess[] = [];
 
+/** Of one instance, at /healthz. */
+async function health({ port }: ExampleProcess): Promise<number> {
+  return (await new Browser().visit(`http://127.0.0.1:${port}/healthz`)).status;
+}
+
 async function startInstance(environment: Record<string, string> = {}): Promise<ExampleProcess> {
+  const instance = await startInstanceWithoutRedis(environment);
+  // It does not wait long for Redis before it listens.
+  await until(async () => (await health(instance)) === 200);
+  return instance;
+}
+
+async function startInstanceWithoutRedis(environment: Record<string, string> = {}): Promise<ExampleProcess> {
   const instance = await startExampleProcess(powerFolder, {
     BASE_URL: balancer.url,
     LISTEN_ADDRESS: '127.0.0.1',
@@ -135,7 +145,7 @@ describeWith('redis-server')('several instances', () => {
     await signIn(browser, ada);
     powerFolder.expireTokens();
     // The first has new tokens coming, slowly, and the server refuses the old refresh token to the second.
-    powerFolder.failNext('refresh', { drip: { everyMs: 50, bytes: 50 } });
+    powerFolder.failNext('refresh', { drip: { everyMs: 10, bytes: 50 } });
     const pages = await Promise.all([
       browser.visit(`${balancer.url}/folders`),
       browser.visit(`${balancer.url}/folders`),
@@ -213,7 +223,7 @@ describeWith('redis-server')('several instances', () => {
     const response = await authorizationResponse(browser, ben);
     powerFolder.failNext('token', { silence: true });
     const hanging = browser.visit(response);
-    for (let i = 0; i < 500 && !powerFolder.requests.some(({ endpoint }) => endpoint === 'token'); i++) await pause(10);
+    await until(() => powerFolder.requests.some(({ endpoint }) => endpoint === 'token'));
     const holder = pair.find(({ port }) => port === balancer.sent.at(-1)?.port) as ExampleProcess;
     await holder.stop('SIGKILL');
     expect((await hanging).status).toBe(502);
@@ -229,19 +239,9 @@ describeWith('redis-server')('several instances', () => {
   });
 
   describe('while Redis is away', () => {
-    const health = async () => {
-      const statuses = pair.map(
-        async ({ port }) => (await new Browser().visit(`http://127.0.0.1:${port}/healthz`)).status,
-      );
-      return await Promise.all(statuses);
-    };
     /** Waits until both instances say so at /healthz. */
     async function untilHealth(status: number): Promise<void> {
-      for (let i = 0; i < 150; i++) {
-        if ((await health()).every((each) => each === status)) return;
-        await pause(100);
-      }
-      throw new Error(`/healthz says ${await health()}, and not ${status}`);
+      await until(async () => (await Promise.all(pair.map(health))).every((each) => each === status));
     }
 
     it('say so in words and at /healthz, and go on by themselves when it is back', async () => {
@@ -296,18 +296,15 @@ describeWith('redis-server')('several instances', () => {
 
     it('count sign-ins also when they were started before Redis (R47)', async () => {
       await redis.stop();
-      const early = await startInstance();
+      const early = await startInstanceWithoutRedis();
       await redis.start();
       await untilHealth(200);
       balancer.ports = portsOf(early);
       try {
         const busy = newVisitor();
         const statuses = new Map<number, number>();
-        for (let i = 0; i < 60 && !statuses.has(302); i++) {
-          const { status } = await busy.stay(`${balancer.url}/auth/powerfolder`);
-          if (status === 302) statuses.set(302, 1);
-          else await pause(50);
-        }
+        await until(async () => (await busy.stay(`${balancer.url}/auth/powerfolder`)).status === 302);
+        statuses.set(302, 1);
         for (let i = 1; i < limit + 2; i++) {
           const { status } = await busy.stay(`${balancer.url}/auth/powerfolder`);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -324,10 +321,8 @@ describeWith('redis-server')('several instances', () => {
       await signIn(visitor, ada);
       redis.process().kill('SIGSTOP');
       try {
-        const started = Date.now();
         const page = await visitor.stay(`${balancer.url}/account`);
         expect([page.status, page.text]).toEqual([503, expect.stringContaining('Nothing is lost')]);
-        expect(Date.now() - started).toBeLessThan(12_000);
         await untilHealth(503);
       } finally {
         redis.process().kill('SIGCONT');

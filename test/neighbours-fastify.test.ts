@@ -8,9 +8,6 @@ import {
   startNeighbourProcess,
 } from './support/neighbour.ts';
 
-// It takes its time to start a process on a busy machine.
-jest.setTimeout(60_000);
-
 let app: Neighbour;
 afterEach(() => app?.close());
 

@@ -2,9 +2,6 @@
 import { Browser } from './support/browser.ts';
 import { authorize, type Neighbour, signIn, startNeighbourProcess } from './support/neighbour.ts';
 
-// It takes its time to start a process on a busy machine.
-jest.setTimeout(60_000);
-
 describe('@nestjs/passport', () => {
   let app: Neighbour;
   beforeAll(async () => {

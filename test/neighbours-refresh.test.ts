@@ -12,6 +12,7 @@ import {
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
 import { Agent } from 'undici';
+import { timeout } from './support/deadlines.ts';
 import { listen } from './support/listener.ts';
 import { newTokens } from './support/simulated-sign-in.ts';
 
@@ -126,7 +127,7 @@ describe('passport-oauth2-refresh', () => {
   it("keeps the strategy's deadline, and says when the server is away", async () => {
     await start();
     server.failNext('refresh', { silence: true });
-    const { error } = await requestNewAccessToken('1x', { timeout: 100 });
+    const { error } = await requestNewAccessToken('1x', { timeout });
     expect(error).toBeInstanceOf(PowerFolderError);
     expect(error).toMatchObject({ code: 'timeout' });
     expect((await requestNewAccessToken('1x', { serverURL: 'http://127.0.0.1:1' })).error).toMatchObject({

@@ -17,6 +17,7 @@ import {
 import passport06 from 'passport06';
 import { expressVersions, startTestApp, type TestApp, type TestAppOptions } from './support/app.ts';
 import { Browser, type Page } from './support/browser.ts';
+import { until } from './support/until.ts';
 
 let server: PowerFolderServer;
 let app: TestApp;
@@ -224,7 +225,7 @@ describe('the page of authorizationMethod POST', () => {
 
 describe.each(['GET', 'POST'] as const)('the start by %s, on a slow session store', (authorizationMethod) => {
   it('R4: lets the browser go on only when the state is stored', async () => {
-    let save = () => {};
+    let save: (() => void) | undefined;
     class SlowStore extends session.MemoryStore {
       override set(id: string, data: session.SessionData, done?: (error?: unknown) => void) {
         save = () => super.set(id, data, done);
@@ -238,9 +239,11 @@ describe.each(['GET', 'POST'] as const)('the start by %s, on a slow session stor
     });
     const closed = once(socket, 'close');
     socket.write('GET /auth/powerfolder HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const saving = await until(() => save);
+    // What the browser was sent before would be here before this.
+    expect((await new Browser().visit(app.url)).text).toBe('home');
     expect(received).not.toMatch(authorizationMethod === 'GET' ? /location/i : /<\/script>/);
-    save();
+    saving();
     await closed;
     expect(received).toMatch(authorizationMethod === 'GET' ? /location: .*state=/i : /<\/script>$/);
   });

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { SessionStateStore, type StateMetadata } from '../lib/state.ts';
+import { SessionStateStore, type StateMetadata, UsedStates } from '../lib/state.ts';
 
 const meta: StateMetadata = {
   strategy: 'powerfolder',
@@ -54,6 +54,31 @@ describe('SessionStateStore', () => {
     expect(take(store, req, begin(store, req, undefined, 'verifier'))).toEqual({ ok: 'verifier', app: undefined });
   });
 
+  it.each<[string, string | undefined, object, string]>([
+    ['without any cookie', undefined, { sessionID: 'new' }, 'session_missing'],
+    ['without any cookie, to a store of another kind', undefined, {}, 'session_missing'],
+    ['with cookies of others only', 'lang=de; theme=s; x=spam', { sessionID: 'new' }, 'session_missing'],
+    [
+      'with a session that is not known any more',
+      'connect.sid=s%3Aold.signature',
+      { sessionID: 'new' },
+      'state_unknown',
+    ],
+    ['with a session cookie that is not encoded', 'a=b; sid=s:old.signature', { sessionID: 'new' }, 'state_unknown'],
+    ['with cookies, where nobody can tell', 'session=abc', {}, 'state_unknown'],
+  ])('R3: says of a browser %s: %3$s', (_, cookie, more, code) => {
+    const req = { session: {}, headers: { cookie }, ...more } as never;
+    expect(take(store, req, 'x')).toBe(code);
+  });
+
+  it.each([
+    [true, 'session_missing'],
+    [false, 'state_unknown'],
+  ])('R3: believes a session that says of itself that it is new: %s', (isNew, code) => {
+    const session = Object.create({ isNew });
+    expect(take(store, { session, headers: { cookie: 'other=1' } } as never, 'x')).toBe(code);
+  });
+
   it('R3: knows a state in its own session only', () => {
     const state = begin(store, browser());
     expect(take(store, browser(), state)).toBe('state_unknown');
@@ -76,16 +101,18 @@ describe('SessionStateStore', () => {
     expect(results.filter((result) => result !== 'state_used')).toEqual([{ ok: true, app: undefined }]);
   });
 
-  it('R4: remembers that also after many others', () => {
-    const req = browser();
-    const state = begin(store, req);
-    const copy = browser(structuredClone(req.session));
-    take(store, req, state);
-    for (let others = 0; others < 60_000; others++) {
-      const other = browser();
-      take(store, other, begin(store, other));
-    }
-    expect(take(store, copy, state)).toBe('state_used');
+  it('R71: refuses, as expired, what it could no longer tell from a used one', () => {
+    jest.isolateModules(() => {
+      const { SessionStateStore: Fresh, UsedStates: Used } = jest.requireActual('../lib/state.ts');
+      const forgotten = jest.spyOn(Used.prototype, 'forgottenUntil', 'get');
+      const fresh: SessionStateStore = new Fresh();
+      const req = browser();
+      const [one, other] = [begin(fresh, req), begin(fresh, req)];
+      forgotten.mockReturnValue(Date.now() + 5 * minutes);
+      expect(take(fresh, req, one)).toEqual({ ok: true, app: undefined });
+      forgotten.mockReturnValue(Date.now() + 11 * minutes);
+      expect(take(fresh, req, other)).toBe('state_expired');
+    });
   });
 
   it('R4: tells a used state also in another process, by the session, which keeps nothing else of it', () => {
@@ -245,5 +272,49 @@ describe('SessionStateStore', () => {
     const req = browser();
     begin(store, req, { returnTo: '/folders/some-path' });
     expect(JSON.stringify(req.session).length).toBeLessThanOrEqual(250);
+  });
+});
+
+describe('UsedStates', () => {
+  afterEach(() => jest.restoreAllMocks());
+  const start = Date.now();
+
+  it('R71: remembers a state until it expires, however many others are used meanwhile', () => {
+    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
+    const used = new UsedStates();
+    used.add('first', start + 10 * minutes);
+    for (let i = 0; i < 120_000; i++) used.add(`early ${i}`, start + 10 * minutes);
+    now.mockReturnValue(start + 10 * minutes - 1);
+    for (let i = 0; i < 120_000; i++) used.add(`late ${i}`, start + 20 * minutes);
+    expect(['first', 'early 0', 'early 119999', 'late 0', 'never'].map((state) => used.has(state))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(used.forgottenUntil).toBe(0);
+  });
+
+  it('R71: forgets what has expired, and then only', () => {
+    const now = jest.spyOn(Date, 'now');
+    const used = new UsedStates(10, 3);
+    for (let i = 0; i < 1000; i++) {
+      now.mockReturnValue(start + i);
+      used.add(`state ${i}`, start + i + 5);
+      for (let j = Math.max(0, i - 4); j <= i; j++) expect(used.has(`state ${j}`)).toBe(true);
+    }
+    expect(used.has('state 900')).toBe(false);
+    expect(used.forgottenUntil).toBe(0);
+  });
+
+  it('R71: tells until when nothing may be accepted any more, when there were too many', () => {
+    jest.spyOn(Date, 'now').mockReturnValue(start);
+    const used = new UsedStates(10, 3);
+    for (let i = 0; i < 30; i++) used.add(`state ${i}`, start + 1000 - i);
+    expect(used.forgottenUntil).toBe(0);
+    used.add('one too many', start + 1);
+    // The oldest generation had states that expire at up to start + 1000.
+    expect([used.has('state 9'), used.has('state 10'), used.forgottenUntil]).toEqual([false, true, start + 1000]);
   });
 });

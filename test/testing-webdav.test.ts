@@ -197,5 +197,5 @@ describe('startPowerFolderServer: WebDAV', () => {
       lastmod: 'Tue, 01 Jan 2030 00:00:00 GMT',
       missing: false,
     });
-  }, 20_000);
+  });
 });

@@ -17,8 +17,8 @@ import {
   newTokens,
   redirectURI,
   requestToken,
-  until,
 } from './support/simulated-sign-in.ts';
+import { until } from './support/until.ts';
 
 const servers: PowerFolderServer[] = [];
 

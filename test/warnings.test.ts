@@ -23,5 +23,5 @@ describe('a whole sign-in, registration and refresh under --pending-deprecation'
     const stacks = warnings();
     expect(stacks.at(-1)).toBe('done');
     expect(stacks.filter((stack) => stack.includes(join(repository, 'lib/')))).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -41,6 +41,8 @@ export interface TestAppOptions {
   routes?: (app: Express, strategy: PowerFolderStrategy) => void;
   /** Whether there are sessions, and where they are kept. */
   sessions?: boolean | session.Store;
+  /** The session's cookie. */
+  cookie?: session.CookieOptions;
   passport?: typeof passport;
 }
 
@@ -58,6 +60,7 @@ export async function startTestApp({
   before,
   routes,
   sessions = true,
+  cookie = {},
   passport: { Passport } = passport,
 }: TestAppOptions): Promise<TestApp> {
   const app = express();
@@ -75,7 +78,7 @@ export async function startTestApp({
   if (before) app.use(before);
   if (sessions) {
     const store = sessions === true ? new session.MemoryStore() : sessions;
-    app.use(session({ secret: 'for tests only', resave: false, saveUninitialized: false, store }));
+    app.use(session({ secret: 'for tests only', resave: false, saveUninitialized: false, store, cookie }));
   }
   app.get('/auth/powerfolder', authenticator.authenticate('powerfolder', start));
   app.get(callbackRoute('/oauth'), (req, res, next) => {

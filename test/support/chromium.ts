@@ -3,6 +3,9 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
+/** Milliseconds; only against waiting for ever. */
+const longest = 60_000;
+
 const names = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** Where Chromium is: `CHROMIUM` says it, or one of the usual names is on the PATH. */
@@ -27,6 +30,7 @@ export async function launchChromium(): Promise<Browser> {
   }
   return await chromium.launch({
     executablePath,
+    timeout: longest,
     args: [
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-gpu',
@@ -69,7 +73,7 @@ export async function openVisitor(
   options: BrowserContextOptions = {},
 ): Promise<Visitor> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(longest);
   await context.addInitScript(tellViolations);
 
   const trail: string[] = [];

@@ -27,7 +27,7 @@ export async function startRedis({ persistent = false } = {}): Promise<Redis> {
   const socket = join(folder, 's.sock');
   const url = `unix://${socket}`;
   const settings = ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''];
-  settings.push('--appendonly', persistent ? 'yes' : 'no', '--appendfsync', 'always');
+  settings.push('--appendonly', persistent ? 'yes' : 'no', '--appendfsync', 'no');
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {

@@ -45,10 +45,3 @@ function defined(values: Changes): Record<string, string> {
     Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
 }
-
-/** Waits for something to become true, for two seconds at most. */
-export async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 2000; !condition(); await new Promise((resolve) => setTimeout(resolve, 5))) {
-    if (Date.now() > end) throw new Error(`Waited in vain for ${condition}`);
-  }
-}
