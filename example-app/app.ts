@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { AuthorizationError, callbackRoute, PowerFolderError, TokenError } from 'passport-powerfolder';
+import { callbackRoute } from 'passport-powerfolder';
 import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { FolderError, folderRoutes } from './folders.ts';
@@ -17,6 +17,7 @@ import {
   requireSignIn,
   type SignedInUser,
   signInRoutes,
+  signInURL,
 } from './sign-in.ts';
 
 export interface Services {
@@ -173,10 +174,12 @@ function errorPage({ basePath: base }: AppConfig, sessionStore: SessionStore): E
       req.log.error({ err: error }, 'failed while answering');
       return next(error);
     }
+    const { retryAfter, state } = error as { retryAfter?: unknown; state?: unknown };
     const { status, ...page } = (await sessionStore.ready()) ? explain(error) : storeAway;
     if (status >= 500) req.log.error({ err: error }, 'failed');
+    if (status === 503 && typeof retryAfter === 'number') res.set('Retry-After', String(Math.ceil(retryAfter / 1000)));
     // The callback cannot be repeated, its code is used; other pages can.
-    const retry = req.method === 'GET' && (returnPath(req.originalUrl, base) ?? `${base}/auth/powerfolder`);
+    const retry = req.method === 'GET' && (returnPath(req.originalUrl, base) ?? signInURL(base, state));
     const locals = { ...page, retry, reference: req.id };
     res.status(status).render('error', locals, (renderingFailed: Error | null, html?: string) => {
       if (renderingFailed) req.log.error({ err: renderingFailed }, 'the error page failed');
@@ -192,36 +195,32 @@ const storeAway = {
 };
 
 function explain(error: unknown): { status: number; title: string; message: string } {
-  if (error instanceof FolderError && (error.status === 404 || error.status === 405)) {
+  const { serverStatus } = error as { serverStatus?: unknown };
+  if (error instanceof FolderError && (serverStatus === 404 || serverStatus === 405)) {
     return {
       status: 404,
       title: 'This is not there',
       message: 'The folder or file was moved, renamed or deleted, or is no longer shared with you.',
     };
   }
-  if (error instanceof FolderError && error.status === 416) {
+  if (error instanceof FolderError && serverStatus === 416) {
     return { status: 416, title: 'This part is not there', message: 'The file is shorter than what was asked for.' };
   }
-  if (error instanceof FolderError && error.status === 403) {
+  if (error instanceof FolderError && serverStatus === 403) {
     return {
       status: 403,
       title: 'You may not open this',
       message: 'PowerFolder does not let you see this folder or file.',
     };
   }
-  if (
-    error instanceof FolderError ||
-    error instanceof PowerFolderError ||
-    error instanceof TokenError ||
-    error instanceof AuthorizationError
-  ) {
+  const status = Number((error as { status?: unknown }).status);
+  if (status === 502 || status === 503 || status === 504) {
     return {
-      status: 502,
+      status,
       title: 'PowerFolder does not answer as it should',
       message: 'This app works, but the PowerFolder server could not be used just now. Please try again in a while.',
     };
   }
-  const status = Number((error as { status?: unknown }).status);
   if (status >= 400 && status < 500) {
     return { status, title: 'This request was not understood', message: 'Please check the address and try again.' };
   }

@@ -16,12 +16,15 @@ const longestPause = 120_000;
 /** PowerFolder's WebDAV did not give what was asked for. */
 export class FolderError extends Error {
   override name = 'FolderError';
+  /** HTTP status to answer the visitor with, where the server's does not say that something is not there or not allowed. */
+  readonly status: number;
   /** HTTP status of its answer; undefined when there was none, or none that makes sense. */
-  readonly status: number | undefined;
+  readonly serverStatus: number | undefined;
 
-  constructor(status: number | undefined, cause?: unknown) {
-    super(`WebDAV: ${status ?? 'no sensible answer'}`, { cause });
-    this.status = status;
+  constructor(serverStatus: number | undefined, cause?: unknown) {
+    super(`WebDAV: ${serverStatus ?? 'no sensible answer'}`, { cause });
+    this.serverStatus = serverStatus;
+    this.status = serverStatus === 429 || serverStatus === 503 ? 503 : 502;
   }
 }
 

@@ -44,12 +44,13 @@ function loggedPath(url: string): string {
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error };
   const { name, message, stack, cause } = error;
-  const { code, status } = error as { code?: unknown; status?: unknown };
+  const { code, status, serverStatus } = error as { code?: unknown; status?: unknown; serverStatus?: unknown };
   const fromServer = name === 'TokenError' || name === 'AuthorizationError';
   return {
     type: name,
     ...(code !== undefined && { code }),
     ...(status !== undefined && { status }),
+    ...(serverStatus !== undefined && { serverStatus }),
     ...(!fromServer && { message, stack }),
     ...(cause instanceof Error && { cause: describeError(cause) }),
   };

@@ -76,6 +76,12 @@ export function requireSignIn(base: string): RequestHandler {
   };
 }
 
+/** Where to begin a sign-in that leads to where another one, with this state, was to lead. */
+export function signInURL(base: string, state: unknown): string {
+  const returnTo = returnPath((state as { returnTo?: unknown } | undefined)?.returnTo, base);
+  return `${base}/auth/powerfolder${returnTo ? `?returnTo=${encodeURIComponent(returnTo)}` : ''}`;
+}
+
 export function signInRoutes(
   config: AppConfig,
   authenticator: passport.Authenticator,
@@ -137,9 +143,7 @@ export function signInRoutes(
       const stale = code.startsWith('state_') || (code === 'invalid_callback' && /\/oauth\/?$/i.test(req.originalUrl));
       if (req.user && stale) return res.redirect(`${base}/`);
       const title = code === 'access_denied' ? 'You did not allow access' : 'You are not signed in';
-      const returnTo = returnPath((state as { returnTo?: unknown } | undefined)?.returnTo, base);
-      const retry = `${base}/auth/powerfolder${returnTo ? `?returnTo=${encodeURIComponent(returnTo)}` : ''}`;
-      res.status(status).render('error', { title, message, retry });
+      res.status(status).render('error', { title, message, retry: signInURL(base, state) });
     };
 
     authenticator.authenticate('powerfolder', done)(req, res, next);

@@ -18,7 +18,7 @@ export async function withAccessToken<T>(
   try {
     return await use(tokens.accessToken);
   } catch (error) {
-    if ((error as { status?: unknown }).status !== 401) throw error;
+    if ((error as { serverStatus?: unknown }).serverStatus !== 401) throw error;
     const { refreshToken } = tokens;
     if (!refreshToken) throw new PowerFolderError('sign_in_again', 'The access token is not accepted any more.');
     const renewed = await keep(req, () => strategy.refreshAccessToken(refreshToken));

@@ -34,8 +34,8 @@ export class PowerFolderError extends Error {
   /** What happened, for programs. */
   readonly code: PowerFolderErrorCode;
   /**
-   * HTTP status to answer the visitor with, as http-errors, Express and Koa have it; never the server's own: 504 for
-   * `timeout`, 503 where the server says 429 or 503, 500 for mistakes of the application, and 502 for all else.
+   * HTTP status to answer the visitor with, as http-errors, Express and Koa have it; never the server's own: 500 for
+   * mistakes of the application, 504 for `timeout`, 503 where the server says 429 or 503, and 502 for all else.
    */
   readonly status: number;
   /** HTTP status of the PowerFolder server's answer, when there was one. */
@@ -52,6 +52,16 @@ export class PowerFolderError extends Error {
     this.status = applicationsMistakes.has(code) ? 500 : code === 'timeout' ? 504 : statusToAnswer(serverStatus);
     if (serverStatus !== undefined) this.serverStatus = serverStatus;
     if (retryAfter !== undefined) this.retryAfter = retryAfter;
+  }
+
+  /** The same as `status`: Fastify and NestJS look here. */
+  get statusCode(): number {
+    return this.status;
+  }
+
+  /** Always false, as http-errors has it for what visitors are not told; NestJS takes no status of errors without it. */
+  get expose(): boolean {
+    return false;
   }
 
   static {
@@ -74,6 +84,36 @@ export interface ServerAnswer {
   retryAfter?: number | undefined;
 }
 
+/** What errors of passport-oauth2's classes have besides, as {@link PowerFolderError} has it. */
+interface OAuthErrorAnswer {
+  /** The same as `status`: Fastify and NestJS look here. */
+  readonly statusCode?: number;
+  /** HTTP status of the PowerFolder server's answer, when there was one: a browser that is sent back brings none. */
+  readonly serverStatus?: number;
+  /** Milliseconds after which to try again, where the server said 429 or 503 and when (RFC 9110 section 10.2.3). */
+  readonly retryAfter?: number;
+  /** The application's state, where the pending sign-in was found and had one. */
+  readonly state?: unknown;
+}
+
+declare module 'passport-oauth2' {
+  interface TokenError extends OAuthErrorAnswer {}
+  interface AuthorizationError extends OAuthErrorAnswer {}
+}
+
+/**
+ * An error of a class that is not ours, with the status to answer the visitor with by every name that a framework looks
+ * at. Whatever it had there may be the server's.
+ */
+export function answeredWith<E extends Error>(error: E, status: number, answer: ServerAnswer = {}): E {
+  const shown = { status, ...answer };
+  // Defined, as a class may have them without a setter; and hidden where they would repeat what is shown.
+  for (const [name, value] of Object.entries({ ...shown, statusCode: status, expose: false })) {
+    Object.defineProperty(error, name, { value, enumerable: name in shown, writable: true, configurable: true });
+  }
+  return error;
+}
+
 /**
  * The status to answer a visitor with when the server answered with another. A status of the server's own would tell the
  * visitor that the application's page is not there, or that all is well.
@@ -92,9 +132,24 @@ export function serverAnswer({
 }): ServerAnswer {
   const after = headers['retry-after'];
   if (statusToAnswer(status) !== 503 || typeof after !== 'string') return { serverStatus: status };
-  // Seconds, or a date.
-  const wait = /^\d{1,9}$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now();
-  return wait >= 0 && wait < 2 ** 42 ? { serverStatus: status, retryAfter: wait } : { serverStatus: status };
+  // Seconds or an HTTP-date. Date.parse alone would find a date in nearly everything.
+  const wait = /^\d+$/.test(after)
+    ? Number(after) * 1000
+    : /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, .+ GMT$/.test(after)
+      ? Date.parse(after) - Date.now()
+      : Number.NaN;
+  return wait >= 0 && wait <= longestTimer ? { serverStatus: status, retryAfter: wait } : { serverStatus: status };
+}
+
+/** Milliseconds. A timer with more than these, 24 days, would run at once. */
+const longestTimer = 2 ** 31 - 1;
+
+/**
+ * Whether a word of the server's would pass for the code of an error of the system or of a framework, such as `ENOENT`, for
+ * which Koa 2 answers 404. OAuth's are in lower case.
+ */
+export function isSystemErrorCode(word: string): boolean {
+  return /^[A-Z][A-Z0-9_]*$/.test(word);
 }
 
 /** Why a sign-in did not succeed although nothing is broken: Passport's `info`, and `challenge` of a failure. */

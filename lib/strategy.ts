@@ -15,7 +15,15 @@ import {
   readAuthorizationResponse,
   refuseStartUnderCallback,
 } from './authorization.ts';
-import { failure, failureStatus, PowerFolderError, type PowerFolderFailureCode, plainText } from './errors.ts';
+import {
+  answeredWith,
+  failure,
+  failureStatus,
+  isSystemErrorCode,
+  PowerFolderError,
+  type PowerFolderFailureCode,
+  plainText,
+} from './errors.ts';
 import {
   checkedSettings,
   checkRequestOptions,
@@ -227,15 +235,9 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 
     const pending = await this._settings.pendingSignIns.take(req, response.state, this._metadata());
     if ('reason' in pending) return { failure: pending.reason, status: 403 };
-    try {
-      if (response.kind === 'code') return await this._redeem(req, options, response.code, pending);
-      if (response.error === 'access_denied') return failedHere('access_denied', pending);
-      throw authorizationError(response);
-    } catch (error) {
-      // As a failure does: so that a link to try again can lead to where the visitor wanted to go.
-      if (isOurs(error) && pending.state !== undefined) Object.assign(error, { state: pending.state });
-      throw error;
-    }
+    if (response.kind === 'code') return await this._redeem(req, options, response.code, pending);
+    if (response.error === 'access_denied') return failedHere('access_denied', pending);
+    throw withState(authorizationError(response), pending);
   }
 
   /**
@@ -262,12 +264,16 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     } catch (error) {
       // The visitor came late, or came back to an old page: not an error of anybody's.
       if (error instanceof TokenError && error.code === 'invalid_grant') return failedHere('invalid_grant', pending);
-      throw error;
+      throw withState(error, pending);
     }
 
     const { accessToken } = granted.tokens;
     const skip = await skipsProfile(this._settings.skipUserProfile, accessToken);
-    const profile = skip ? undefined : await loadedProfile(this, accessToken);
+    const profile = skip
+      ? undefined
+      : await loadedProfile(this, accessToken).catch((error) => {
+          throw withState(error, pending);
+        });
     const verdict = await this._settings.decide(this, { ...granted, req, profile, state });
     if ('refusal' in verdict) {
       return verdict.refusal === undefined ? failedHere('verify_refused', pending) : { failure: verdict.refusal };
@@ -385,9 +391,13 @@ function asError(reason: unknown): object {
   return new Error('The sign-in failed for a reason that is no Error', { cause: reason });
 }
 
-/** The errors of the package's own classes. */
-function isOurs(error: unknown): error is PowerFolderError | TokenError | AuthorizationError {
-  return error instanceof PowerFolderError || error instanceof TokenError || error instanceof AuthorizationError;
+/**
+ * An error of the package's own classes has the application's state as a failure has it: so that a link to try again can
+ * lead to where the visitor wanted to go. Not for what `verify` throws: that may be other requests' error as well.
+ */
+function withState(error: unknown, { state }: TakenSignIn): unknown {
+  const ours = error instanceof PowerFolderError || error instanceof TokenError || error instanceof AuthorizationError;
+  return ours && state !== undefined ? Object.assign(error, { state }) : error;
 }
 
 /** RFC 6749 section 4.1.2.1's codes, but access_denied: for these passport-oauth2 knows what to answer. */
@@ -404,9 +414,12 @@ const authorizationErrors = [
 function authorizationError(response: AuthorizationResponse & { kind: 'error' }): AuthorizationError {
   const { error, description, uri, state = '' } = response;
   const plain = (text = '') => plainText(text, [state]);
-  const code = plain(error);
-  const text = plain(description) || `The PowerFolder server refused the authorization request: ${code}`;
-  return new AuthorizationError(text, code, uri && plain(uri), authorizationErrors.includes(error) ? undefined : 502);
+  const word = plain(error);
+  const code = isSystemErrorCode(word) ? 'server_error' : word;
+  const text = plain(description) || `The PowerFolder server refused the authorization request: ${word}`;
+  const status = authorizationErrors.includes(error) ? undefined : 502;
+  const refusal = new AuthorizationError(text, code, uri && plain(uri), status);
+  return answeredWith(refusal, refusal.status);
 }
 
 function sendPage({ res }: Request, { html, headers }: { html: string; headers: Record<string, string> }): void {

@@ -3,10 +3,20 @@
  * client's credentials are in it, and the answer has no `token_type`. See docs/powerfolder-oauth2.md.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
+import { types } from 'node:util';
 import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
 import { TokenError } from 'passport-oauth2';
 import { checkedURL } from './configuration.ts';
-import { masking, PowerFolderError, plainText, type ServerAnswer, serverAnswer, statusToAnswer } from './errors.ts';
+import {
+  answeredWith,
+  isSystemErrorCode,
+  masking,
+  PowerFolderError,
+  plainText,
+  type ServerAnswer,
+  serverAnswer,
+  statusToAnswer,
+} from './errors.ts';
 import {
   defaultTimeout,
   exchange,
@@ -247,11 +257,9 @@ export class PowerFolderOAuth2 extends OAuth2 {
       ...(typeof body === 'string' && body !== '' && { body }),
     };
     const response = await exchange(message, transport);
-    if (response.status > 299) {
-      const error = unexpectedAnswer(message, response, 'Check the access token and the address.');
-      // As node-oauth has it; without its `data`, which may repeat the token.
-      throw Object.assign(error, { statusCode: response.status });
-    }
+    // Without node-oauth's `data`, which may repeat the token, and with its `statusCode` as `serverStatus`: frameworks
+    // would answer that to the visitor.
+    if (response.status > 299) throw unexpectedAnswer(message, response, 'Check the access token and the address.');
     return response;
   }
 
@@ -281,7 +289,7 @@ function readTokenResponse(
     new PowerFolderError('invalid_response', `The ${message.endpoint} of the PowerFolder server sent ${what}.`, answer);
   if (!succeeded || (json && member(json, 'error') !== undefined)) {
     const secrets = secretMembers.map((name) => request[name]).filter((value) => typeof value === 'string');
-    let error: Error | null = null;
+    let error: unknown = null;
     try {
       // The hook makes an error of what it is given, so it is not given what we sent.
       const mask = masking(secrets);
@@ -326,10 +334,16 @@ function readTokenResponse(
  * as a wrong client secret (passport-oauth2's default), and else by the server's status. A hook may have put the server's
  * own status there, which would tell the visitor that the page is not there.
  */
-function answered(error: Error & { code?: unknown; status?: unknown }, answer: ServerAnswer): Error {
+function answered(error: unknown, answer: ServerAnswer): Error {
+  if (!(error instanceof Error)) {
+    // That a promise may be rejected must not end the process.
+    if (types.isPromise(error)) error.catch(() => {});
+    return new TypeError('parseErrorResponse gave no Error; it returns an Error, or null, at once');
+  }
   const { serverStatus = 0 } = answer;
-  const aboutRequest = serverStatus < 500 && serverStatus !== 429 && requestErrors.has(String(error.code));
-  return Object.assign(error, { status: aboutRequest ? 500 : statusToAnswer(serverStatus), ...answer });
+  const { code } = error as { code?: unknown };
+  const aboutRequest = serverStatus < 500 && serverStatus !== 429 && requestErrors.has(String(code));
+  return answeredWith(error, aboutRequest ? 500 : statusToAnswer(serverStatus), answer);
 }
 
 /** RFC 6749 section 5.2's codes: what the application sent was wrong. */
@@ -390,7 +404,7 @@ export function parseErrorResponse(body: string, _status?: number): Error | null
     return typeof value === 'string' ? plainText(value) : undefined;
   };
   const code = text('error');
-  if (!code) return null;
+  if (!code || isSystemErrorCode(code)) return null;
   return new TokenError(
     text('error_description') || `The PowerFolder server refused the token request: ${code}`,
     code,
@@ -403,7 +417,7 @@ function signInAgain(error: unknown): never {
     throw new PowerFolderError(
       'sign_in_again',
       'PowerFolder does not accept the refresh token any more: the user has to sign in again.',
-      { serverStatus: (error as ServerAnswer).serverStatus, cause: error },
+      { serverStatus: error.serverStatus, cause: error },
     );
   }
   throw error;

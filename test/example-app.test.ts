@@ -286,32 +286,62 @@ describe('a sign-in that fails', () => {
     const app = await example({}, { POWERFOLDER_CLIENT_SECRET: wrong });
     const browser = app.browser();
     const page = await browser.visit(await authorizationResponse(browser, app));
-    expectClearPage(page, 502, 'PowerFolder does not answer as it should');
+    // The application's mistake: by R51 it is no 502.
+    expectClearPage(page, 500, 'Something went wrong');
     expect(page.text).not.toContain('client');
     expect(codes(app)).toEqual(['invalid_client']);
     expect(app.log.join('')).not.toContain(wrong);
   });
 
   it.each([
-    ['token', { status: 503, body: '<h1>Down for maintenance</h1>' }],
-    ['token', { resetAfter: 0 }],
-    ['token', { body: { error: 'server_error', error_description: '<script>alert(1)</script> maintenance' } }],
-    ['accounts', { status: 500, body: 'Exception in thread "main" maintenance' }],
-    ['accounts', { body: 'null' }],
-  ] as const)('shows a general page when the %s endpoint answers %j (R42)', async (endpoint, fault) => {
+    ['token', { status: 503, body: '<h1>Down for maintenance</h1>' }, 503],
+    ['token', { status: 429, body: { error: 'maintenance' } }, 503],
+    ['token', { resetAfter: 0 }, 502],
+    ['token', { body: { error: 'server_error', error_description: '<script>alert(1)</script> maintenance' } }, 502],
+    ['accounts', { status: 404, body: 'no maintenance' }, 502],
+    ['accounts', { status: 500, body: 'Exception in thread "main" maintenance' }, 502],
+    ['accounts', { body: 'null' }, 502],
+  ] as const)('shows a general page when the %s endpoint answers %j, with status %d (R42, R51)', async (...row) => {
+    const [endpoint, fault, status] = row;
     const app = await example();
     const browser = app.browser();
     const response = await authorizationResponse(browser, app);
     app.powerFolder.failNext(endpoint, fault);
     const page = await browser.visit(response);
-    expectClearPage(page, 502, 'PowerFolder does not answer as it should');
+    expectClearPage(page, status, 'PowerFolder does not answer as it should');
     expect(page.text).not.toMatch(/maintenance|<script|Exception/);
     const [, reference] = /reference: <code>([\w-]+)<\/code>/.exec(page.text) ?? [];
     expect(page.headers['x-request-id']).toBe(reference);
     const [line] = app.log.map((text) => JSON.parse(text)).filter(({ err }) => err);
     expect(line.req.id).toBe(reference);
     expect(line.err.code).toEqual(expect.any(String));
+    expect([line.err.status, line.err.serverStatus]).toEqual([
+      status,
+      'resetAfter' in fault ? undefined : expect.any(Number),
+    ]);
     expect(theSession(app).passport).toBeUndefined();
+  });
+
+  it('says when to try again where PowerFolder says it, and leads to where the visitor wanted to go (R51)', async () => {
+    const app = await example();
+    const browser = app.browser();
+    const login = await browser.visit(`${app.url}/account`);
+    app.powerFolder.failNext('token', { status: 503, headers: { 'Retry-After': '30' } });
+    const page = await logInAndAllow(browser, login, app.powerFolder);
+    expectClearPage(page, 503, 'PowerFolder does not answer as it should');
+    expect(page.headers['retry-after']).toBe('30');
+    expect(page.text).toContain('href="/auth/powerfolder?returnTo=%2Faccount">Try again</a>');
+    const [line] = app.log.map((text) => JSON.parse(text)).filter(({ err }) => err);
+    expect(line.err).toMatchObject({ status: 503, serverStatus: 503 });
+  });
+
+  it('answers 504 when PowerFolder is late (R51)', async () => {
+    const app = await startExample({ strategy: { timeout: 100 } });
+    running.push(app);
+    const browser = app.browser();
+    const response = await authorizationResponse(browser, app);
+    app.powerFolder.failNext('token', { silence: true });
+    expectClearPage(await browser.visit(response), 504, 'PowerFolder does not answer as it should');
   });
 });
 

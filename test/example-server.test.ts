@@ -313,19 +313,24 @@ describe('/folders', () => {
   });
 
   it.each([
-    ['webdav', { status: 500, body: 'java.lang.NullPointerException' }],
-    ['webdav', { body: '<html>Please log in</html>' }],
-    ['webdav', { status: 207, body: '' }],
-    ['webdav', { resetAfter: 0 }],
-    ['webdav', { closeAfter: 300 }],
-    ['refresh', { status: 503 }],
-  ] as const)('says so when the %s endpoint answers %j, and keeps the session', async (endpoint, fault) => {
+    ['webdav', { status: 500, body: 'java.lang.NullPointerException' }, 502],
+    ['webdav', { status: 503 }, 503],
+    ['webdav', { status: 429 }, 503],
+    ['webdav', { status: 451 }, 502],
+    ['webdav', { body: '<html>Please log in</html>' }, 502],
+    ['webdav', { status: 207, body: '' }, 502],
+    ['webdav', { resetAfter: 0 }, 502],
+    ['webdav', { closeAfter: 300 }, 502],
+    ['refresh', { status: 503 }, 503],
+    ['refresh', { status: 404 }, 502],
+  ] as const)('R51: says so when the %s endpoint answers %j, with status %d, and keeps the session', async (...row) => {
+    const [endpoint, fault, status] = row;
     const { app, powerFolder, browser } = await signIn();
     if (endpoint === 'refresh') powerFolder.expireTokens();
     powerFolder.failNext(endpoint, fault);
     const page = await browser.visit(`${app.url}/folders`);
     expect([page.status, page.text]).toEqual([
-      502,
+      status,
       expect.stringContaining('PowerFolder does not answer as it should'),
     ]);
     expect(page.text).toContain('href="/folders">Try again</a>');

@@ -377,7 +377,7 @@ describeWith('redis-server')('several instances', () => {
       powerFolder.expireTokens();
       // Until an instance has it, it cannot refresh. It says so, and the session stays.
       const page = await browser.stay(`${balancer.url}/folders`);
-      expect([page.status, page.text]).toEqual([502, expect.stringContaining('Please try again in a while')]);
+      expect([page.status, page.text]).toEqual([500, expect.stringContaining('The mistake is ours')]);
       expect(await signedInAs(browser)).toEqual([ada.ID, ada.ID]);
 
       const next = await startInstance({ POWERFOLDER_CLIENT_SECRET: clientSecret });

@@ -1,61 +1,13 @@
-/** koa-passport, with koa-session and @koa/router. They have no types. */
-import { callbackRoute, PowerFolderStrategy } from 'passport-powerfolder';
+/** koa-passport, with koa-session and @koa/router. */
 import { Browser } from './support/browser.ts';
+import { koaApp } from './support/koa-app.ts';
 import { authorize, type Neighbour, type NeighbourOptions, signIn, startNeighbour } from './support/neighbour.ts';
-
-const Router = require('@koa/router');
-const Koa = require('koa');
-const { KoaPassport } = require('koa-passport');
-const { createSession } = require('koa-session');
 
 let app: Neighbour;
 afterEach(() => app?.close());
 
-/** Keeps sessions as an application would in a database. */
-function sessionStore() {
-  const sessions = new Map<string, string>();
-  return {
-    get: async (key: string) => JSON.parse(sessions.get(key) ?? 'null'),
-    set: async (key: string, session: object) => void sessions.set(key, JSON.stringify(session)),
-    destroy: async (key: string) => void sessions.delete(key),
-  };
-}
-
-async function start(options: NeighbourOptions = {}, session: object = { store: sessionStore() }): Promise<void> {
-  app = await startNeighbour((strategyOptions) => {
-    const koa = new Koa();
-    koa.keys = ['for tests only'];
-    koa.silent = true;
-    const passport = new KoaPassport();
-    passport.use(
-      new PowerFolderStrategy(strategyOptions, async ({ profile, tokens }) => ({
-        name: profile.username,
-        accessToken: tokens.accessToken,
-      })),
-    );
-    passport.serializeUser((user: unknown, done: (error: null, user: unknown) => void) => done(null, user));
-    passport.deserializeUser((user: unknown, done: (error: null, user: unknown) => void) => done(null, user));
-
-    const router = new Router();
-    const state = { returnTo: '/reports' };
-    router.get('/auth/powerfolder', passport.authenticate('powerfolder', { state }));
-    router.get(
-      callbackRoute('/oauth'),
-      passport.authenticate('powerfolder', { failureRedirect: '/failed' }),
-      (ctx: { body: unknown; state: { authInfo: unknown } }) => {
-        ctx.body = ctx.state.authInfo;
-      },
-    );
-    router.get('/', (ctx: { body: unknown; state: { user?: unknown } }) => {
-      ctx.body = { user: ctx.state.user ?? null };
-    });
-
-    koa.use(createSession(session, koa));
-    koa.use(passport.initialize());
-    koa.use(passport.session());
-    koa.use(router.routes());
-    return koa.callback();
-  }, options);
+async function start(options: NeighbourOptions = {}, session?: object): Promise<void> {
+  app = await startNeighbour(koaApp(session), options);
 }
 
 async function user(browser: Browser): Promise<unknown> {

@@ -46,9 +46,10 @@ describe('@nestjs/passport', () => {
     expect([page.status, JSON.parse(page.text)]).toEqual([401, { message: 'Unauthorized', statusCode: 401 }]);
   });
 
-  it('answers 500 when the server is out of order', async () => {
+  it("R51: answers 503 when the server does, in Nest's words", async () => {
     app.powerfolder.failNext('token', { status: 503, body: 'down for maintenance' });
-    expect((await signIn(app.url)).status).toBe(500);
+    const page = await signIn(app.url);
+    expect([page.status, JSON.parse(page.text)]).toEqual([503, { message: 'Service Unavailable', statusCode: 503 }]);
   });
 });
 

@@ -127,7 +127,7 @@ describe('the packed package', () => {
   });
 
   const app = `import passport from 'passport';
-import { PowerFolderStrategy, callbackRoute, registerClient, type PowerFolderTokens, type PowerFolderProfile } from 'passport-powerfolder';
+import { AuthorizationError, PowerFolderError, PowerFolderStrategy, TokenError, callbackRoute, registerClient, type PowerFolderTokens, type PowerFolderProfile } from 'passport-powerfolder';
 import { startPowerFolderServer, type PowerFolderServer } from 'passport-powerfolder/testing';
 const options = { serverURL: 'https://pf.example', clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/oauth' };
 passport.use(new PowerFolderStrategy(options, async ({ tokens, profile, req, state }) => {
@@ -149,7 +149,12 @@ new PowerFolderStrategy({ serverURL: 'x', clientID: 'a', clientSecret: 'b' }, ()
 const route: RegExp = callbackRoute('/oauth');
 const server: Promise<PowerFolderServer> = startPowerFolderServer({ callbackStyle: 'query' });
 const client: Promise<{ clientID: string; clientSecret: string }> = registerClient({ serverURL: 'https://x', admin: { username: 'a', password: 'b' } });
-export { route, server, client };
+function told(error: unknown): [status: number, serverStatus?: number, retryAfter?: number, state?: unknown] | undefined {
+  // R51: the errors of passport-oauth2's classes have what PowerFolderError has.
+  const ours = error instanceof PowerFolderError || error instanceof TokenError || error instanceof AuthorizationError;
+  return ours ? [error.statusCode ?? error.status, error.serverStatus, error.retryAfter, error.state] : undefined;
+}
+export { route, server, client, told };
 `;
 
   it.each(typeScripts.flatMap((version) => [[version, 'nodenext'] as const, [version, 'bundler'] as const]))(

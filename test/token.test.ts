@@ -6,6 +6,7 @@ import {
   TokenError,
 } from 'passport-powerfolder';
 import {
+  type PowerFolderFault,
   type PowerFolderServer,
   type PowerFolderServerOptions,
   startPowerFolderServer,
@@ -393,6 +394,90 @@ it('R54: a refusal is given without the code, the client secret, the verifier an
   );
 });
 
+describe('the error of a refused token request', () => {
+  const refuse = async (strategy: PowerFolderStrategy, fault: PowerFolderFault): Promise<Error> => {
+    server.failNext('refresh', fault);
+    return await strategy.refreshAccessToken('1refresh').then(
+      () => new Error('It was not refused'),
+      (reason) => reason,
+    );
+  };
+  async function startWith(parse: () => unknown): Promise<PowerFolderStrategy> {
+    await start();
+    class Own extends PowerFolderStrategy {
+      override parseErrorResponse(): Error | null {
+        return parse() as Error | null;
+      }
+    }
+    const { url: serverURL, clientID, clientSecret } = server;
+    return new Own({ serverURL, clientID, clientSecret, callbackURL: 'http://localhost/oauth' }, () => false);
+  }
+
+  it.each([429, 503])("R51: has the server's Retry-After where it is busy (%d)", async (status) => {
+    const { strategy } = await start();
+    const headers = { 'Retry-After': '30' };
+    const error = await refuse(strategy, { status, headers, body: { error: 'invalid_request' } });
+    expect(error).toBeInstanceOf(TokenError);
+    expect(error).toMatchObject({ status: 503, statusCode: 503, serverStatus: status, retryAfter: 30_000 });
+    expect(await refuse(strategy, { status, headers })).toMatchObject({
+      code: 'refused',
+      status: 503,
+      serverStatus: status,
+      retryAfter: 30_000,
+    });
+  });
+
+  it("R51: has the status to answer by all names, also where a hook put the server's there", async () => {
+    class OwnError extends Error {
+      get status() {
+        return 404;
+      }
+      get statusCode() {
+        return 404;
+      }
+      get expose() {
+        return true;
+      }
+    }
+    for (const make of [
+      () => new OwnError('own words'),
+      () => Object.assign(new Error('own words'), { status: 404, statusCode: 404, expose: true }),
+      () => new TokenError('own words', 'of_my_own', undefined, 404),
+    ]) {
+      const error = await refuse(await startWith(make), { status: 404 });
+      await server.close();
+      const { message, status, statusCode, expose, serverStatus } = error as Error & Record<string, unknown>;
+      expect([message, status, statusCode, expose, serverStatus]).toEqual(['own words', 502, 502, false, 404]);
+    }
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a text', () => 'own words'],
+    ['an object', () => ({ status: 404 })],
+    ['a promise', async () => new Error('own words')],
+    [
+      'a promise that is rejected',
+      async () => {
+        throw new Error('own words');
+      },
+    ],
+  ])('R51: is in words where parseErrorResponse gives %s', async (_, parse) => {
+    expect(await refuse(await startWith(parse), { status: 404 })).toEqual(
+      new TypeError('parseErrorResponse gave no Error; it returns an Error, or null, at once'),
+    );
+  });
+
+  it.each(['ENOENT', 'ERR_ASSERTION', 'FST_ERR_VALIDATION'])(
+    "R51: does not take the server's word %s for its code, by which frameworks know errors of the system",
+    async (word) => {
+      const { strategy } = await start();
+      const error = await refuse(strategy, { status: 400, body: { error: word } });
+      expect(error).toBeInstanceOf(PowerFolderError);
+      expect(error).toMatchObject({ code: 'refused', status: 502, serverStatus: 400 });
+    },
+  );
+});
+
 describe('parseErrorResponse', () => {
   it.each(['', '<h1>', 'null', '[]', '7', '{}', '{"error":7}', '{"error":""}', '{"error":"\\u0000"}'])(
     'finds no OAuth error in %p',
@@ -636,7 +721,8 @@ describe('_oauth2, for passport-oauth2-refresh', () => {
   it('tells of a refused resource as node-oauth does, and asks no other host by http', async () => {
     const { strategy } = await start();
     const [error] = await requested(strategy, 'GET', `${server.url}/api/folders?a=1`, null, '', 'wrong');
-    expect(error).toMatchObject({ code: 'refused', status: 502, serverStatus: 401, statusCode: 401 });
+    // In node-oauth `statusCode` is the server's; Fastify would answer it to the visitor (R51).
+    expect(error).toMatchObject({ code: 'refused', status: 502, statusCode: 502, serverStatus: 401 });
     expect((error as Error).message).toBe(
       `The resource of the PowerFolder server (${server.url}/api/folders) refused with status 401. Check the access token and the address.`,
     );

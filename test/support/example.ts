@@ -38,9 +38,12 @@ export const sameOrigin = { 'Sec-Fetch-Site': 'same-origin' };
 export async function startExample({
   server: serverOptions = {},
   environment = {},
+  strategy = {},
 }: {
   server?: PowerFolderServerOptions;
   environment?: Record<string, string>;
+  /** Options of the strategy that the app has no setting for. */
+  strategy?: { timeout?: number };
 } = {}): Promise<Example> {
   const powerFolder = await startPowerFolderServer(serverOptions);
   const server = createServer();
@@ -59,7 +62,8 @@ export async function startExample({
   const log: string[] = [];
   const logger = createLogger({ write: (line) => log.push(line) });
   const sessionStore = openSessionStore(config, logger);
-  server.on('request', createApp({ ...config, powerFolder: config.powerFolder }, { sessionStore, log: logger }));
+  const powerFolderConfig = { ...config.powerFolder, ...strategy };
+  server.on('request', createApp({ ...config, powerFolder: powerFolderConfig }, { sessionStore, log: logger }));
 
   // express-session's MemoryStore keeps JSON by session id.
   const stored = () => (sessionStore.store as MemoryStore & { sessions: Record<string, string> }).sessions;
