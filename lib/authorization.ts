@@ -134,19 +134,22 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   if (pathStart === undefined && query === '') return { kind: 'none' };
 
   const segment = pathStart === undefined ? '' : path.slice(pathStart + 1);
-  const pairs = segment.split('&');
-  if (query !== '') pairs.push(...query.split('&'));
-  const values: { [name in ResponseParameter]?: string } = {};
+  // Without a prototype, as what is inherited did not come with the request.
+  const values: { [name in ResponseParameter]?: string } = Object.create(null);
   // A redirect URI that brought a response of its own: the server's stands behind it.
   let invalid = rawURL.length > longestURL || pathForm.test(rawURL.slice((pathStart ?? queryStart) + 1));
-  for (const pair of pairs) {
+  for (const pair of segment.split('&').concat(query.split('&'))) {
     const equals = pair.indexOf('=');
-    const name = decoded(equals < 0 ? pair : pair.slice(0, equals));
+    const name = decodedName(equals < 0 ? pair : pair.slice(0, equals));
     if (!isResponseParameter(name)) continue;
+    if (values[name] !== undefined) {
+      invalid = true;
+      continue;
+    }
     const raw = equals < 0 ? '' : pair.slice(equals + 1);
     // Only prose has spaces. A plus in a code is taken for itself: a server that means a space writes %20.
     const value = decoded(name === 'error_description' ? raw.replaceAll('+', ' ') : raw);
-    if (value === undefined || values[name] !== undefined || hasControlCharacter(value)) invalid = true;
+    if (value === undefined || hasControlCharacter(value)) invalid = true;
     values[name] = value ?? '';
   }
   if (pathStart === undefined && values.code === undefined && values.error === undefined) return { kind: 'none' };
@@ -160,8 +163,13 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   return code === undefined && error === undefined ? { kind: 'none' } : { kind: 'invalid' };
 }
 
-function isResponseParameter(name: string | undefined): name is ResponseParameter {
+function isResponseParameter(name: string): name is ResponseParameter {
   return responseParameters.has(name);
+}
+
+/** The names that count are ASCII, so what else an escape stands for does not matter, and none can be malformed. */
+function decodedName(name: string): string {
+  return name.replace(/%([0-7][\da-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }
 
 function decoded(text: string): string | undefined {
@@ -192,7 +200,7 @@ export function callbackRoute(path = '/oauth'): RegExp {
   if (typeof path !== 'string' || !/^\/[^?#]*[^?#/]\/*$/.test(path)) {
     throw new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')");
   }
-  const literal = path.replace(/\/+$/, '').replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const literal = withoutSlashesAtEnd(path).replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
   const route = new RegExp(`^${literal}(?:[/?]|$)`, 'i');
   callbackRoutes.add(route);
   return route;
@@ -202,7 +210,7 @@ export function callbackRoute(path = '/oauth'): RegExp {
 export function callbackTest(
   callbackPath: string,
 ): (req: { originalUrl: string; route?: { path?: unknown } }) => boolean {
-  const callback = callbackPath.replace(/\/+$/, '').toLowerCase();
+  const callback = withoutSlashesAtEnd(callbackPath).toLowerCase();
   return ({ originalUrl, route }) => {
     const routePath = route?.path;
     if (typeof routePath === 'object' && routePath !== null && callbackRoutes.has(routePath)) return true;
@@ -213,4 +221,9 @@ export function callbackTest(
     const path = target.toLowerCase();
     return path.startsWith(callback) && [undefined, '/', '?', '#'].includes(path[callback.length]);
   };
+}
+
+function withoutSlashesAtEnd(path: string): string {
+  // Without the look behind, each of many slashes before something else would be a new beginning.
+  return path.replace(/(?<!\/)\/+$/, '');
 }
