@@ -92,11 +92,12 @@ const texts: Record<string, (size: number) => string> = {
 };
 
 /** What answers; the cost of sending is small beside that of reading. */
-const answering = { status: 200, headers: {} as Record<string, string | string[]>, body: Buffer.alloc(0) };
+const answering = { requests: 0, status: 200, headers: {} as Record<string, string | string[]>, body: Buffer.alloc(0) };
 
 /** Starts the server that all readers of answers ask. */
 export async function startAnswering(): Promise<{ url: string; close(): void }> {
   const server = createServer((req, res) => {
+    answering.requests++;
     req.resume();
     res.writeHead(answering.status, answering.headers);
     res.end(answering.body);
@@ -110,6 +111,13 @@ export async function startAnswering(): Promise<{ url: string; close(): void }> 
       server.closeAllConnections();
     },
   };
+}
+
+async function readAnswer(answer: Omit<typeof answering, 'requests'>, read: () => Promise<unknown>): Promise<void> {
+  Object.assign(answering, answer, { requests: 0 });
+  // Most of these answers end in errors, as they are meant to.
+  await read().catch(() => undefined);
+  if (answering.requests !== 1) throw new Error(`Asked ${answering.requests} times`);
 }
 
 interface AnswerReader {
@@ -169,7 +177,7 @@ const answerReaders: AnswerReader[] = [
       (value) => `{"ID":"x","firstname":${value}}`,
       (value) => `{"ResultSet":{"Result":${value}}}`,
     ],
-    read: (url) => requestProfile(url, '1token', transport),
+    read: (url) => requestProfile(`${url}/api/accounts`, '1token', transport),
   },
   ...[200, 400].map((status) => ({
     reader: `a registration's answer with status ${status}`,
@@ -197,9 +205,7 @@ export function answerCases(url: () => string): Case[] {
       input: (part: number) => {
         const answer = { status, headers: {}, body: Buffer.from(body(largestAnswer * part)) };
         return async () => {
-          Object.assign(answering, answer);
-          // Most of these answers are errors, and all of them are meant.
-          await read(url(), longestCode * part).catch(() => undefined);
+          await readAnswer(answer, () => read(url(), longestCode * part));
         };
       },
     }));
@@ -238,8 +244,7 @@ export function headCases(url: () => string): Case[] {
         // Less than the largest, for the status line and what the server adds.
         const answer = { status, headers: ofSize((largestHead - 1024) * part), body: Buffer.from('{}') };
         return async () => {
-          Object.assign(answering, answer);
-          await read(url(), 20).catch(() => undefined);
+          await readAnswer(answer, () => read(url(), 20));
         };
       },
     })),
