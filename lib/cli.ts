@@ -84,7 +84,11 @@ the time; and whether the callback URL is one. Signs nobody in and changes nothi
   --help                  print this
 
 The client's secret is read from $POWERFOLDER_CLIENT_SECRET.
-The exit status is 0 when all is well, and 1 otherwise.
+It is sent only to a server that has refused a made-up client, and this client with a
+made-up secret, as PowerFolder does: three token requests in all.
+
+The exit status is 0 when all that was asked for was checked and is well. It is 1 when
+something is wrong, or could not be checked.
 `,
     options: {
       server: { type: 'string' },
@@ -361,13 +365,11 @@ async function check(values: Values, { env, stdout }: CommandLine): Promise<numb
   const clientID = required(values, 'client-id', env, 'POWERFOLDER_CLIENT_ID');
   const transport = transportOf(values);
   const marks = { ok: ['green', 'ok   '], wrong: ['red', 'WRONG'], unclear: ['yellow', '?    '] } as const;
-  let problems = 0;
-  const checked: string[] = [];
+  const subjects: Record<Finding['verdict'], string[]> = { ok: [], wrong: [], unclear: [] };
   const report = ({ verdict, about, text }: Finding) => {
     const [colour, mark] = marks[verdict];
     stdout.write(`${paint(stdout, env, colour, mark)}  ${about.padEnd(8)}  ${inWords(text)}\n`);
-    if (verdict === 'wrong') problems++;
-    if (verdict === 'ok') checked.push(about);
+    subjects[verdict].push(about);
   };
   try {
     const findings = checkServer(server, clientID, env['POWERFOLDER_CLIENT_SECRET'], transport);
@@ -377,12 +379,16 @@ async function check(values: Values, { env, stdout }: CommandLine): Promise<numb
   }
   const { 'callback-url': callbackURL } = values;
   if (typeof callbackURL === 'string') report(checkCallback(callbackURL, transport));
-  stdout.write(
-    problems === 0
-      ? `No problem found; checked: ${checked.join(', ')}.\n`
-      : `${problems} ${problems === 1 ? 'problem' : 'problems'} found.\n`,
-  );
-  return problems === 0 ? 0 : 1;
+  const { ok, wrong, unclear } = subjects;
+  const well = wrong.length === 0 && unclear.length === 0 && ok.length > 0;
+  const summary = [
+    well && 'No problem found',
+    wrong.length > 0 && `${wrong.length} ${wrong.length === 1 ? 'problem' : 'problems'} found`,
+    unclear.length > 0 && `Could not be checked: ${unclear.join(', ')}`,
+    wrong.length === 0 && ok.length > 0 && `${well ? 'checked' : 'Checked'}: ${ok.join(', ')}`,
+  ].filter(Boolean);
+  stdout.write(`${summary.join(well ? '; ' : '. ')}.\n`);
+  return well ? 0 : 1;
 }
 
 async function simulate(values: Values, { stdout, stderr }: CommandLine): Promise<number> {
