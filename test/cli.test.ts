@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -519,60 +518,5 @@ describe('passport-powerfolder, the process', () => {
     const child = start('sh', ['-c', '"$0" "$@" | true', process.execPath, ...cli, '--help']);
     expect(await child.ended).toBe(0);
     expect(child.output()).toBe('');
-  });
-});
-
-const hasTerminal = process.platform === 'linux' && spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0;
-
-describe('passport-powerfolder on a terminal', () => {
-  jest.setTimeout(30_000);
-
-  if (!hasTerminal) {
-    it('needs script of util-linux', () => {
-      process.stderr.write('NOT RUN: the tests on a terminal, since there is no "script" of util-linux.\n');
-      expect(process.env['REQUIRE_ALL']).toBeUndefined();
-    });
-    return;
-  }
-
-  /** In a pseudo-terminal, with a shell that tells the terminal's state afterwards. */
-  const onTerminal = (command: string) =>
-    start('script', ['-qec', `${command}; echo "status $?"; stty -a`, '/dev/null']);
-  const register = (url: string) =>
-    `'${process.execPath}' ${cli.map((arg) => `'${arg}'`).join(' ')} register --server ${url} --admin admin`;
-
-  it('asks for the password without echo; Backspace works; the terminal is as before', async () => {
-    const server = await startServer();
-    const child = onTerminal(register(server.url));
-    await child.says('Password of admin: ');
-    child.process.stdin?.write(`${admin.password}xy\x7f\x7f\r`);
-    expect(await child.ended).toBe(0);
-    expect(child.output()).not.toContain('SENTINEL');
-    expect(child.output()).toContain('status 0');
-    expect(child.output()).toContain('\x1b[32mRegistered');
-    expect(child.output()).toMatch(/ icanon[\s\S]* echo /);
-    expect(server.clients).toHaveLength(2);
-  });
-
-  it('is cancelled by Ctrl-C, and the terminal is as before', async () => {
-    const server = await startServer();
-    const child = onTerminal(register(server.url));
-    await child.says('Password of admin: ');
-    child.process.stdin?.write('SENTINEL\x03');
-    expect(await child.ended).toBe(0);
-    expect(child.output()).toMatch(/Cancelled; nothing was registered\.\r\nstatus 1/);
-    expect(child.output()).not.toContain('SENTINEL');
-    expect(child.output()).toMatch(/ icanon[\s\S]* echo /);
-    expect(server.requests).toEqual([]);
-  });
-
-  it('asks while its output goes into a file', async () => {
-    const server = await startServer();
-    const child = onTerminal(`${register(server.url)} > /dev/null`);
-    await child.says('Password of admin: ');
-    child.process.stdin?.write(`${admin.password}\r`);
-    expect(await child.ended).toBe(0);
-    expect(child.output()).toContain('status 0');
-    expect(child.output()).not.toContain('POWERFOLDER_CLIENT_SECRET=');
   });
 });

@@ -98,8 +98,8 @@ export interface Child {
   process: ChildProcess;
   /** Everything that came out so far, of both streams. */
   output: () => string;
-  /** Waits until that has the words in it. */
-  says(words: string): Promise<void>;
+  /** Waits until that has the words in it, so many times. @default 1 */
+  says(words: string, times?: number): Promise<void>;
   /** The exit status, or the signal's name. */
   ended: Promise<number | string | null>;
 }
@@ -127,9 +127,9 @@ export function start(command: string, args: string[], env: NodeJS.ProcessEnv = 
     process: child,
     output: () => output,
     ended,
-    says: (words) =>
+    says: (words, times = 1) =>
       new Promise((resolve, reject) => {
-        const look = () => output.includes(words) && resolve();
+        const look = () => output.split(words).length > times && resolve();
         listeners.add(look);
         look();
         ended.then(() => reject(new Error(`It ended without saying "${words}", but: ${output}`)), reject);
