@@ -104,7 +104,8 @@ something is wrong, or could not be checked.
     help: `Usage: passport-powerfolder simulate [--port N] [--callback-style path|query] [--host NAME]
 
 Starts a simulated PowerFolder server on this machine, for development and tests
-only, and prints its address, who can sign in, and a client with its secret.
+only. Tells its address and who can sign in on the standard error; the standard output
+is lines for .env: the address, and a client with its secret.
 
   --port N                port to listen on (default: any free one)
   --callback-style STYLE  how the answer comes back to your application: as
@@ -114,6 +115,8 @@ only, and prints its address, who can sign in, and a client with its secret.
                           Browsers share cookies between all ports of a name; so give
                           the one that your application does not use.
   --help                  print this
+
+  passport-powerfolder simulate > .env
 `,
     options: { port: { type: 'string' }, 'callback-style': { type: 'string' }, host: { type: 'string' } },
     run: simulate,
@@ -268,9 +271,33 @@ function paint(stream: { isTTY?: boolean }, env: CommandLine['env'], colour: key
   return stream.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb' ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text;
 }
 
-/** A line of an environment file, which is quoted where a shell or dotenv would read it differently. */
-function environmentLine(name: string, value: string): string {
-  return `${name}=${/^[\w.,:/@%+~-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}\n`;
+/**
+ * A line of an environment file that sh (`. ./.env`), Node (`--env-file`) and dotenv read alike.
+ *
+ * Between single quotes all three take everything for itself, and none knows a way to write a single quote there; dotenv
+ * takes `\\'` for one. Between double quotes sh replaces `$`, `` ` `` and `\\`, and the others replace `\\n`.
+ *
+ * @throws {Error} for a value that has no such spelling, with what to do.
+ */
+export function environmentLine(name: string, value: string): string {
+  // No ~ here, for which sh puts a home directory.
+  if (/^[\w.,:/@%+-]+$/.test(value)) return `${name}=${value}\n`;
+  // A lone surrogate cannot be written in UTF-8.
+  if (!/[\p{Cc}\p{Cs}]|\\$/u.test(value)) {
+    if (!value.includes("'")) return `${name}='${value}'\n`;
+    if (!/["$`\\]/.test(value)) return `${name}="${value}"\n`;
+  }
+  throw new Mistake(
+    `${name} cannot be written so that sh, Node and dotenv read it alike: it has a ' together with ", $, a backquote or a backslash, or a backslash at its end, or a control character. Choose another value, such as letters, digits and hyphens; in a URL write %27 for a '.`,
+  );
+}
+
+/**
+ * What comes before these lines where they may be appended to a file: its last line may have no end, and may have a
+ * backslash there, with which sh joins the next line to it.
+ */
+function beforeLines({ isTTY }: CommandLine['stdout']): string {
+  return isTTY ? '' : '\n\n';
 }
 
 /** How the server is reached, by the options that `register` and `check` share. */
@@ -307,6 +334,8 @@ async function register(values: Values, io: CommandLine): Promise<number> {
   const serverURL = serverBase(server, transport);
   const clientSecret = env['POWERFOLDER_CLIENT_SECRET'] || undefined;
   const clientID = (values['client-id'] as string | undefined) ?? (env['POWERFOLDER_CLIENT_ID'] || undefined);
+  const serverLine = environmentLine('POWERFOLDER_URL', serverURL);
+  if (clientID !== undefined) environmentLine('POWERFOLDER_CLIENT_ID', clientID);
   try {
     const password =
       env['POWERFOLDER_ADMIN_PASSWORD'] || (await askPassword(`Password of ${plainText(username)}: `, io));
@@ -317,7 +346,7 @@ async function register(values: Values, io: CommandLine): Promise<number> {
       clientID,
       clientSecret,
     });
-    stdout.write(environmentLine('POWERFOLDER_URL', serverURL));
+    stdout.write(beforeLines(stdout) + serverLine);
     stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', client.clientID));
     if (!clientSecret) stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', client.clientSecret));
     stderr.write(
@@ -450,16 +479,15 @@ async function simulate(values: Values, { stdout, stderr }: CommandLine): Promis
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
-  stdout.write(`server: ${server.url}
+  // All but the lines for .env, so that `simulate > .env` writes such a file.
+  stderr.write(`server: ${server.url}
 username: ${server.username}
 password: ${server.password}
-client id: ${server.clientID}
-client secret: ${server.clientSecret}
 administrator: ${server.admin.username}
 administrator's password: ${server.admin.password}
 
 `);
-  stdout.write(environmentLine('POWERFOLDER_URL', server.url));
+  stdout.write(beforeLines(stdout) + environmentLine('POWERFOLDER_URL', server.url));
   stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', server.clientID));
   stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', server.clientSecret));
   stderr.write('A simulated PowerFolder server, for development and tests only. Ctrl-C ends it.\n');

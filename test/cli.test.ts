@@ -116,7 +116,7 @@ describe('main', () => {
       });
       const { id, secret } = server.clients[1] ?? {};
       expect(stdout).toBe(
-        `POWERFOLDER_URL=${server.url}\nPOWERFOLDER_CLIENT_ID=${id}\nPOWERFOLDER_CLIENT_SECRET=${secret}\n`,
+        `\n\nPOWERFOLDER_URL=${server.url}\nPOWERFOLDER_CLIENT_ID=${id}\nPOWERFOLDER_CLIENT_SECRET=${secret}\n`,
       );
       expect([status, id, secret]).toEqual([
         0,
@@ -147,7 +147,7 @@ describe('main', () => {
         },
       );
       // Quoted, since a shell would put a variable there.
-      expect([status, stdout]).toEqual([0, `POWERFOLDER_URL=${server.url}\nPOWERFOLDER_CLIENT_ID='my$app'\n`]);
+      expect([status, stdout]).toEqual([0, `\n\nPOWERFOLDER_URL=${server.url}\nPOWERFOLDER_CLIENT_ID='my$app'\n`]);
       expect(server.clients).toContainEqual({ id: 'my$app', secret: 'SENTINEL' });
     });
 
@@ -501,12 +501,10 @@ describe('passport-powerfolder, the process', () => {
     const child = start(process.execPath, [...cli, 'simulate', '--callback-style', 'query', '--host', 'localhost']);
     await child.says('Ctrl-C');
     const { groups: { url = '', id, secret } = {} } =
-      /^server: (?<url>http:\/\/localhost:\d+)\nusername: ada\npassword: \S+\nclient id: (?<id>\S+)\nclient secret: (?<secret>\S+)\n/.exec(
+      /^POWERFOLDER_URL=(?<url>http:\/\/localhost:\d+)\nPOWERFOLDER_CLIENT_ID=(?<id>\S+)\nPOWERFOLDER_CLIENT_SECRET=(?<secret>\S+)$/m.exec(
         child.output(),
       ) ?? {};
-    expect(child.output()).toContain(
-      `\nPOWERFOLDER_URL=${url}\nPOWERFOLDER_CLIENT_ID=${id}\nPOWERFOLDER_CLIENT_SECRET=${secret}\n`,
-    );
+    expect(child.output()).toContain(`server: ${url}\nusername: ada\npassword: `);
     // What it prints is a working configuration.
     const env = { POWERFOLDER_URL: url, POWERFOLDER_CLIENT_ID: id, POWERFOLDER_CLIENT_SECRET: secret };
     expect(await run(['check'], { env })).toMatchObject({ status: 0 });
