@@ -53,7 +53,7 @@ export async function* checkServer(
     yield wrong('server', `${(error as Error).message}.`);
     return;
   }
-  const message = tokenRequest(base, 'passport-powerfolder-check', madeUp());
+  const message = madeUpTokenRequest(base);
   const sent = Date.now();
   let answer: HTTPResponse;
   try {
@@ -153,6 +153,11 @@ function tokenRequest(base: string, clientID: string, clientSecret: string): HTT
   };
 }
 
+/** A token request in which all is made up: safe to send to whatever answers. */
+function madeUpTokenRequest(base: string): HTTPRequest {
+  return tokenRequest(base, 'passport-powerfolder-check', madeUp());
+}
+
 /** A refusal in OAuth words. */
 interface Refusal {
   error: string;
@@ -240,8 +245,7 @@ async function notPowerFolder(
   ]);
   candidates.delete(base.slice(origin.length));
   for (const path of [...candidates].slice(0, 10)) {
-    const request = tokenRequest(origin + path, 'passport-powerfolder-check', madeUp());
-    const refused = await exchange(request, transport).then(
+    const refused = await exchange(madeUpTokenRequest(origin + path), transport).then(
       (answer) => refusal(answer),
       () => undefined,
     );

@@ -25,4 +25,6 @@ export const readers: [name: string, read: (file: string) => Variables][] = [
     .map((shell): [string, (file: string) => Variables] => [shell, sourcedBy(shell)]),
   ['node --env-file', (file) => run(process.execPath, [`--env-file=${file}`, '-e', print])],
   ['dotenv', (file) => parse(readFileSync(file))],
+  // It has a second parser.
+  ['dotenv, fast', (file) => parse(readFileSync(file), { fast: true })],
 ];
