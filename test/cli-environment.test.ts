@@ -7,6 +7,8 @@ import { environmentLine } from '../lib/cli.ts';
 import { admin, cli, run, start, startServer } from './support/command-line.ts';
 import { readers } from './support/environment.ts';
 
+jest.setTimeout(120_000);
+
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'passport-powerfolder-'));
@@ -97,8 +99,6 @@ describe('a line of an environment file', () => {
 });
 
 describe('register >> .env', () => {
-  jest.setTimeout(60_000);
-
   it.each([
     ['an empty file', '', {}],
     ['a file', 'OLD=1\n', { OLD: '1' }],

@@ -199,7 +199,7 @@ describe('main', () => {
         last: 'No problem found; checked: server, clock, client, callback.',
         found: [
           ['ok', 'server', `${url} answers as a PowerFolder server does.`],
-          ['ok', 'clock', expect.stringMatching(/^The server's clock and this computer's are \d s apart\.$/)],
+          ['ok', 'clock', expect.stringMatching(/^The server's clock and this computer's are \d+ s apart\.$/)],
           ['ok', 'client', 'The server knows app and its secret.'],
           ['ok', 'callback', 'https://app.example.com/oauth is a callback URL.'],
         ],
@@ -231,7 +231,7 @@ describe('main', () => {
       server.failNext('token', { silence: true });
       const [about, sentence] = await problem(['--server', server.url, '--client-id', 'app']);
       expect([about, sentence]).toEqual(['reach', expect.stringMatching(/did not answer within 10 s/)]);
-    }, 20_000);
+    }, 60_000);
 
     it('finds that there is no such host', async () => {
       expect(await problem(['--server', 'https://powerfolder.invalid', '--client-id', 'app'])).toEqual([
@@ -427,9 +427,9 @@ describe('main', () => {
     });
 
     it.each([
-      [305, /^This computer's clock is 5 min \d s behind the server's/],
-      [-305, /^This computer's clock is 5 min \d s ahead of the server's/],
-      [-86_400, /^This computer's clock is 1440 min/],
+      [330, /^This computer's clock is 5 min \d+ s behind the server's/],
+      [-330, /^This computer's clock is 5 min \d+ s ahead of the server's/],
+      [-86_430, /^This computer's clock is 1440 min/],
     ])('finds clocks that are %i s apart, and goes on', async (seconds, words) => {
       const { url } = await startServer({ clockSkew: seconds * 1000 });
       const { found } = await findings(['--server', url, '--client-id', 'app']);
@@ -441,7 +441,7 @@ describe('main', () => {
     });
 
     it('lets clocks be a little apart, and servers tell no time', async () => {
-      const { url } = await startServer({ clockSkew: -295_000 });
+      const { url } = await startServer({ clockSkew: -270_000 });
       expect(await findings(['--server', url, '--client-id', 'app'])).toMatchObject({ status: 0 });
       const silent = await startListener((_req, res) => {
         res.sendDate = false;
@@ -481,7 +481,7 @@ describe('main', () => {
 });
 
 describe('passport-powerfolder, the process', () => {
-  jest.setTimeout(30_000);
+  jest.setTimeout(60_000);
 
   it('exits with the status, and without a stack', async () => {
     const child = start(process.execPath, [...cli, 'chekc']);
