@@ -2,7 +2,7 @@
  * One exchange with the PowerFolder server: one deadline over everything, a cap on the body, no redirects, no
  * decompression, and a typed error for whatever else can happen.
  */
-import { Agent, type Dispatcher } from 'undici';
+import { buildConnector, Client, type Dispatcher } from 'undici';
 import { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
 
 /** How the server is reached; the same for every request of one strategy. */
@@ -41,17 +41,65 @@ export interface HTTPResponse {
 
 const largestBody = 256 * 1024;
 
+/** As it was before a test framework's clock, if any, took its place. */
+const { setImmediate: nodesSetImmediate } = globalThis;
+
 /**
- * Connections stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake: for less than nginx, which
- * does not say that it closes them after 75 seconds, and for less than a server that says when. undici does not keep the
- * process alive for idle connections. There is an agent for each deadline, as a connection that is only being made is
- * nobody's yet: no request that gives up closes it.
+ * The connections for one deadline. They stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake:
+ * for less than nginx, which does not say that it closes them after 75 seconds, and for less than a server that says when.
+ * undici does not keep the process alive for idle connections.
+ *
+ * Each exchange has a client for itself, which is one connection, as undici's Agent would give it one. But an Agent
+ * connects once more when a request that is on the way is given up (R56), and what an exchange has for itself it can end.
+ * A connection that is only being made ends by the deadline that it has, too.
  */
-const sharedAgents = new Map<number, Agent>();
-function defaultDispatcher(timeout: number): Dispatcher {
-  const agent = sharedAgents.get(timeout) ?? new Agent({ keepAliveTimeout: 70_000, connect: { timeout } });
-  sharedAgents.set(timeout, agent);
-  return agent;
+class Connections {
+  /** By origin, the last used one at the end. */
+  readonly #idle = new Map<string, Client[]>();
+  /** One for all, as it keeps the TLS sessions. */
+  readonly #connect: buildConnector.connector;
+
+  constructor(timeout: number) {
+    this.#connect = buildConnector(bare({ timeout }));
+  }
+
+  /** The one that was used last, so that others have their time to be closed; or a new one. */
+  take(origin: string): Client {
+    const idle = this.#idle.get(origin) ?? [];
+    this.#idle.set(origin, idle);
+    // undici waits for setImmediate before it uses a connection again: with a test's clock that may be for ever (R55).
+    const usable = setImmediate === nodesSetImmediate ? idle.pop() : undefined;
+    return usable ?? this.#open(origin, idle);
+  }
+
+  #open(origin: string, idle: Client[]): Client {
+    const client = new Client(origin, bare({ connect: this.#connect, keepAliveTimeout: 70_000 }));
+    // Nothing to do any more, and had time to see whether the server closes the connection after its answer.
+    client.on('drain', () => idle.push(client));
+    client.on('disconnect', () => {
+      // One that is in use may be connecting once more, as it was closed before the request was sent.
+      const at = idle.indexOf(client);
+      if (at < 0) return;
+      idle.splice(at, 1);
+      void client.destroy();
+    });
+    return client;
+  }
+}
+
+const connections = new Map<number, Connections>();
+function connectionsFor(timeout: number): Connections {
+  const found = connections.get(timeout) ?? new Connections(timeout);
+  connections.set(timeout, found);
+  return found;
+}
+
+/**
+ * The same members, and none from `Object.prototype`: for undici, which takes what it finds there for options, such as
+ * the path of another socket (R57).
+ */
+function bare<T extends object>(members: T): T {
+  return Object.assign(Object.create(null), members);
 }
 
 /**
@@ -72,6 +120,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #reject: (reason: Error) => void;
   readonly #deadline: NodeJS.Timeout;
   #attempts = 0;
+  /** Where the application gave no dispatcher. */
+  #client: Client | undefined;
   /** Known from when the request is being sent. */
   #controller: Dispatcher.DispatchController | undefined;
   #refusal: PowerFolderError | undefined;
@@ -97,13 +147,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   attempt(): void {
     this.#attempts++;
     const { method, url, headers, body } = this.#message;
-    const { timeout, dispatcher = defaultDispatcher(timeout) } = this.#transport;
-    const path = url.indexOf('/', url.indexOf('://') + 3);
+    const { timeout, dispatcher } = this.#transport;
+    const origin = url.slice(0, url.indexOf('/', url.indexOf('://') + 3));
+    if (!dispatcher) this.#client = connectionsFor(timeout).take(origin);
     try {
-      dispatcher.dispatch(
-        {
-          origin: url.slice(0, path),
-          path: url.slice(path),
+      (dispatcher ?? (this.#client as Client)).dispatch(
+        bare({
+          origin,
+          path: url.slice(origin.length),
           method,
           // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
           headers: { ...this.#transport.headers, 'accept-encoding': 'identity', ...headers },
@@ -111,7 +162,7 @@ class Exchange implements Dispatcher.DispatchHandler {
           // The deadline is the only clock.
           headersTimeout: 0,
           bodyTimeout: 0,
-        },
+        }),
         this,
       );
     } catch (error) {
@@ -172,13 +223,15 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #refuse(code: PowerFolderErrorCode, what: string, details?: { status: number }): void {
     this.#refusal ??= new PowerFolderError(code, `${name(this.#message)} ${what}`, details);
-    this.#fail(this.#refusal);
     this.#controller?.abort(this.#refusal);
+    this.#fail(this.#refusal);
   }
 
   #fail(error: unknown): void {
     clearTimeout(this.#deadline);
     this.#reject(error instanceof PowerFolderError ? error : connectionError(error, this.#message));
+    // It comes back here with an error of its own: too late, and unheard.
+    void this.#client?.destroy();
   }
 }
 
