@@ -2,8 +2,9 @@
  * One exchange with the PowerFolder server: one deadline over everything, a cap on the body, no redirects, no
  * decompression, and a typed error for whatever else can happen.
  */
+import type { OutgoingHttpHeaders } from 'node:http';
 import { buildConnector, Client, type Dispatcher } from 'undici';
-import { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
+import { PowerFolderError } from './errors.ts';
 
 /** How the server is reached; the same for every request of one strategy. */
 export interface Transport {
@@ -23,11 +24,12 @@ export const defaultTimeout = 10_000;
 /** A request; `endpoint` is its name in error messages. */
 export interface HTTPRequest {
   endpoint: string;
-  method: 'GET' | 'POST';
+  method: string;
   /** As `URL` writes it: what {@link checkedURL} or {@link serverBase} made. */
   url: string;
-  headers: Record<string, string>;
-  body?: string;
+  /** By names in lower case. */
+  headers: OutgoingHttpHeaders;
+  body?: string | Uint8Array;
   /** Whether a 3xx is an error, or an answer to be read. It is followed in neither case. @default 'error' */
   redirect?: 'error' | 'manual';
 }
@@ -141,13 +143,16 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     const { timeout } = transport;
-    this.#deadline = setTimeout(() => this.#refuse('timeout', `did not answer within ${timeout} ms.`), timeout);
+    this.#deadline = setTimeout(() => {
+      this.#refuse(new PowerFolderError('timeout', `${name(message)} did not answer within ${timeout} ms.`));
+    }, timeout);
   }
 
   attempt(): void {
     this.#attempts++;
-    const { method, url, headers, body } = this.#message;
-    const { timeout, dispatcher } = this.#transport;
+    const { method, url, headers } = this.#message;
+    const { timeout } = this.#transport;
+    const dispatcher = own(this.#transport, 'dispatcher');
     const origin = url.slice(0, url.indexOf('/', url.indexOf('://') + 3));
     if (!dispatcher) this.#client = connectionsFor(timeout).take(origin);
     try {
@@ -157,8 +162,12 @@ class Exchange implements Dispatcher.DispatchHandler {
           path: url.slice(origin.length),
           method,
           // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
-          headers: { ...this.#transport.headers, 'accept-encoding': 'identity', ...headers },
-          body: body ?? null,
+          headers: {
+            ...this.#transport.headers,
+            'accept-encoding': 'identity',
+            ...(headers as Record<string, string>),
+          },
+          body: own(this.#message, 'body') ?? null,
           // The deadline is the only clock.
           headersTimeout: 0,
           bodyTimeout: 0,
@@ -183,12 +192,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
-    if (status >= 300 && status < 400 && this.#message.redirect !== 'manual') {
-      this.#refuse(
-        'redirected',
-        `answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
-        { status },
-      );
+    if (status >= 300 && status < 400 && own(this.#message, 'redirect') !== 'manual') {
+      this.#refuse(redirectRefused(this.#message, status));
     }
   }
 
@@ -196,7 +201,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
     if (this.#size > largestBody) {
-      this.#refuse('too_large', `sent more than ${largestBody} bytes.`, { status: this.#status });
+      const what = `${name(this.#message)} sent more than ${largestBody} bytes.`;
+      this.#refuse(new PowerFolderError('too_large', what, { status: this.#status }));
     }
   }
 
@@ -209,7 +215,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       clearTimeout(this.#deadline);
       this.#resolve({ status, headers: this.#headers, body });
     } catch {
-      this.#refuse('not_json', `sent a body that is not UTF-8 (status ${status}).`, { status });
+      const what = `${name(this.#message)} sent a body that is not UTF-8 (status ${status}).`;
+      this.#refuse(new PowerFolderError('not_json', what, { status }));
     }
   }
 
@@ -221,8 +228,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     else this.#fail(error);
   }
 
-  #refuse(code: PowerFolderErrorCode, what: string, details?: { status: number }): void {
-    this.#refusal ??= new PowerFolderError(code, `${name(this.#message)} ${what}`, details);
+  #refuse(refusal: PowerFolderError): void {
+    this.#refusal ??= refusal;
     this.#controller?.abort(this.#refusal);
     this.#fail(this.#refusal);
   }
@@ -238,9 +245,18 @@ class Exchange implements Dispatcher.DispatchHandler {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const lenientUTF8 = new TextDecoder();
 
+/** The error for a 3xx. */
+export function redirectRefused(message: HTTPRequest, status: number): PowerFolderError {
+  return new PowerFolderError(
+    'redirected',
+    `${name(message)} answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
+    { status },
+  );
+}
+
 /** Where a 3xx leads; undefined when it does not say. Whoever shows it minds that it may repeat what was sent. */
 export function redirectTarget({ status, headers }: HTTPResponse, { url }: HTTPRequest): URL | undefined {
-  const { location } = headers;
+  const location = own(headers, 'location');
   if (status < 300 || status > 399 || typeof location !== 'string') return undefined;
   return URL.canParse(location, url) ? new URL(location, url) : undefined;
 }
@@ -249,7 +265,7 @@ function connectionError(cause: unknown, message: HTTPRequest): Error {
   const code = errorCode(cause);
   if (/^UND_ERR_(INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/.test(code)) {
     return new TypeError(
-      `undici refused to send the request (${code}): customHeaders has a header that is undici's to set, or dispatcher is closed or of another version than 7`,
+      `undici refused to send the request (${code}): a header is undici's to set (see customHeaders), or dispatcher is closed or of another version than 7`,
     );
   }
   // undici's parser error carries the bytes it could not read, and they may hold a token.
@@ -288,11 +304,12 @@ function name({ endpoint, url }: HTTPRequest): string {
  *
  * @throws {TypeError} with the fix in the sentence.
  */
-export function checkedTransport({
-  timeout = defaultTimeout,
-  dispatcher,
-  allowInsecureHTTP = false,
-}: { [K in 'timeout' | 'dispatcher' | 'allowInsecureHTTP']?: Transport[K] | undefined }): Transport {
+export function checkedTransport(
+  options: {
+    [K in 'timeout' | 'dispatcher' | 'allowInsecureHTTP']?: Transport[K] | undefined;
+  },
+): Transport {
+  const { timeout = defaultTimeout, dispatcher, allowInsecureHTTP = false } = bare(options);
   if (dispatcher !== undefined && typeof dispatcher?.dispatch !== 'function') {
     throw new TypeError(
       "dispatcher must be one of undici's, such as new Agent({ connect: { ca } }); an http.Agent is not",
@@ -321,6 +338,11 @@ export function jsonObject(body: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A member that the object has itself: what others put on `Object.prototype` is nobody's word (R57). */
+export function own<T extends object, K extends keyof T>(object: T, member: K): T[K] | undefined {
+  return Object.hasOwn(object, member) ? object[member] : undefined;
 }
 
 /** Whether a JSON value is an object, and not `null` or an array. */
@@ -356,7 +378,7 @@ export function unexpectedAnswer(
  * @param option The option's name, for the message.
  * @throws {TypeError} with the fix in the sentence; the URL itself is not quoted, as it may hold a password.
  */
-export function checkedURL(value: unknown, option: string, { allowInsecureHTTP = false } = {}): URL {
+export function checkedURL(value: unknown, option: string, options: { allowInsecureHTTP?: boolean } = {}): URL {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(
       `${option} is missing; give the absolute URL as a string, such as https://powerfolder.example.com`,
@@ -376,7 +398,7 @@ export function checkedURL(value: unknown, option: string, { allowInsecureHTTP =
   if (url.hash !== '' || value.includes('#')) {
     throw new TypeError(`${option} must not have a fragment; remove everything from the # on`);
   }
-  if (url.protocol === 'http:' && !allowInsecureHTTP && !isLoopback(url.hostname)) {
+  if (url.protocol === 'http:' && own(options, 'allowInsecureHTTP') !== true && !isLoopback(url.hostname)) {
     throw new TypeError(
       `${option} must be https, since passwords and tokens travel there; use https://${url.host}, or, in a closed network only, set allowInsecureHTTP: true`,
     );
