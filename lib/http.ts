@@ -97,14 +97,6 @@ function connectionsFor(timeout: number): Connections {
 }
 
 /**
- * The same members, and none from `Object.prototype`: for undici, which takes what it finds there for options, such as
- * the path of another socket (R57).
- */
-function bare<T extends object>(members: T): T {
-  return Object.assign(Object.create(null), members);
-}
-
-/**
  * Sends a request and reads the whole answer.
  *
  * @throws {PowerFolderError} `unreachable`, `tls`, `timeout`, `connection_lost`, `not_http`, `redirected`, `too_large`,
@@ -338,6 +330,14 @@ export function jsonObject(body: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The same members, and none from `Object.prototype`, where anything may stand (R57): undici would take it for an option,
+ * such as the path of another socket, and we for what a server or a session said.
+ */
+export function bare<T extends object>(members: T): T {
+  return Object.assign(Object.create(null), members);
 }
 
 /** A member that the object has itself: what others put on `Object.prototype` is nobody's word (R57). */

@@ -8,6 +8,7 @@ import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
 import { TokenError } from 'passport-oauth2';
 import { PowerFolderError, plainText, withoutSecrets } from './errors.ts';
 import {
+  bare,
   checkedTransport,
   checkedURL,
   exchange,
@@ -402,12 +403,13 @@ function readTokenResponse(
 ): TokenResponse {
   const { status } = response;
   const json = jsonObject(response.body);
+  const sentMembers = bare(json ?? {});
   const succeeded = status >= 200 && status <= 299;
   const invalid = (what: string) =>
     new PowerFolderError('invalid_response', `The ${message.endpoint} of the PowerFolder server sent ${what}.`, {
       status,
     });
-  if (!succeeded || json?.['error'] !== undefined) {
+  if (!succeeded || sentMembers['error'] !== undefined) {
     const secrets = Object.entries(request).flatMap(([name, value]) =>
       typeof value === 'string' && !notSecret.has(name) ? [value] : [],
     );
@@ -429,7 +431,7 @@ function readTokenResponse(
   if (!json) {
     throw unexpectedAnswer(message, response, 'Check serverURL with its context path: this may be another server.');
   }
-  const { access_token, token_type, expires_in, refresh_token } = json;
+  const { access_token, token_type, expires_in, refresh_token } = sentMembers;
   if (!isToken(access_token)) throw invalid('no usable access_token');
   if (token_type !== undefined && !(typeof token_type === 'string' && token_type.toLowerCase() === 'bearer')) {
     throw invalid('a token_type other than Bearer');
@@ -469,12 +471,10 @@ function hiding(secrets: string[]) {
  * `message` is the server's description in plain characters, `status` the server's.
  */
 export function parseErrorResponse(body: string, status: number): Error | null {
-  const json = jsonObject(body);
-  const error = json?.['error'];
-  if (!json || typeof error !== 'string') return null;
+  const { error, error_description: description, error_uri: uri } = bare(jsonObject(body) ?? {});
+  if (typeof error !== 'string') return null;
   const code = plainText(error);
   if (code === '') return null;
-  const { error_description: description, error_uri: uri } = json;
   return new TokenError(
     typeof description === 'string' && plainText(description) !== ''
       ? plainText(description)
