@@ -5,6 +5,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import { failure, PowerFolderError, type PowerFolderFailure } from './errors.ts';
+import { bare } from './http.ts';
 
 /** What a sign-in is bound to; an answer of another server, client or strategy does not fit. */
 export interface StateMetadata {
@@ -133,7 +134,7 @@ export class SessionStateStore implements StateStore {
     meta: StateMetadata,
     done: (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void,
   ): void {
-    const taken = this.#take(req, state, meta);
+    const taken = bare(this.#take(req, state, meta));
     if ('code' in taken) done(null, false, taken);
     else done(null, taken.pkce ?? true, taken.app);
   }
@@ -159,7 +160,7 @@ export class SessionStateStore implements StateStore {
   }
 
   #pending(session: Record<string, unknown>): PendingSignIn[] {
-    const lines = session[this.#key];
+    const lines = notInherited(session, this.#key);
     const pending: PendingSignIn[] = [];
     // Whatever else the application keeps under this name is not ours to trip over.
     for (const line of typeof lines === 'string' ? lines.split('\n') : []) {
@@ -221,8 +222,13 @@ function rememberUsed({ state, until }: PendingSignIn): void {
 }
 
 function sessionOf(req: Request): Record<string, unknown> | undefined {
-  const { session } = req as unknown as { session?: Record<string, unknown> | null };
-  return session ?? undefined;
+  return (notInherited(req, 'session') as Record<string, unknown> | null) ?? undefined;
+}
+
+/** Not `Object.hasOwn`: frameworks have getters for it. But what all objects have is no visitor's. */
+function notInherited(object: object, member: string): unknown {
+  const value: unknown = Reflect.get(object, member);
+  return value === Reflect.get(Object.prototype, member) ? undefined : value;
 }
 
 /** Compares in constant time for one length, and a state's length is no secret. */

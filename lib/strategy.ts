@@ -19,7 +19,7 @@ import {
   readAuthorizationResponse,
 } from './authorization.ts';
 import { failure, failureStatus, type PowerFolderFailureCode, plainText, refuseMisspelt } from './errors.ts';
-import { checkedTransport, checkedURL, milliseconds, serverBase, type Transport } from './http.ts';
+import { bare, checkedTransport, checkedURL, milliseconds, own, serverBase, type Transport } from './http.ts';
 import { type PowerFolderProfile, requestProfile } from './profile.ts';
 import { defaultStateTTL, longestState, SessionStateStore, type StateMetadata, type StateStore } from './state.ts';
 import { PowerFolderOAuth2, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
@@ -223,20 +223,21 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     verify: (...args: VerifyArgumentsWithRequest) => unknown,
   );
   constructor(options: PowerFolderStrategyOptions, verify: (...args: VerifyArguments) => unknown);
-  constructor(options: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
+  constructor(given: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
+    const options = typeof given === 'object' && given !== null ? bare(given) : given;
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
     const sessionKey = options.sessionKey ?? 'powerfolder';
     const store = options.store ?? new SessionStateStore({ key: sessionKey, ttl: settings.stateTTL });
     const { clientID, clientSecret, scope, scopeSeparator, passReqToCallback, skipUserProfile } = options;
     super(
-      {
+      bare({
         ...{ authorizationURL, tokenURL, callbackURL, clientID, sessionKey, scope, scopeSeparator, skipUserProfile },
         // passport-oauth2's own client and store are not used.
         clientSecret: '',
         store: store as unknown as OAuth2StateStore,
         passReqToCallback: passReqToCallback as true,
-      },
+      }),
       verify as VerifyFunctionWithRequest,
     );
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
@@ -259,7 +260,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // Taken now: where the application passes the strategy itself to passport.authenticate, all requests share this
     // object, and by the time an answer is there these would be another request's.
     const { success, fail, redirect, error } = this;
-    const act = (outcome: Outcome) => {
+    const act = (given: Outcome) => {
+      const outcome = bare(given);
       if ('user' in outcome) success.call(this, outcome.user as Express.User, outcome.info);
       else if ('failure' in outcome) fail.call(this, outcome.failure as object, outcome.status as number);
       else if ('redirect' in outcome) redirect.call(this, outcome.redirect);
@@ -309,7 +311,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     const { authorizationMethod, authorizationRequest, callbackURL, pkce } = this._settings;
     const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
     return andThen(this._storeState(req, verifier, applicationState(options)), (state) => {
-      const scope = options.scope ?? this._scope;
+      const scope = own(options, 'scope') ?? this._scope;
       const url = authorizationRequest(state, {
         ...this.authorizationParams(options),
         ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
@@ -335,7 +337,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     if (response.kind === 'none' || response.kind === 'invalid') return failed('invalid_callback');
     if (!response.state) return failed('state_missing');
 
-    return andThen(this._takeState(req, response.state), (pending) => {
+    return andThen(this._takeState(req, response.state), (taken) => {
+      const pending = bare(taken);
       if ('failure' in pending) return pending;
       if (response.kind === 'code') return this._redeem(req, options, response.code, pending);
       if (response.error === 'access_denied') return failedHere('access_denied', pending);
@@ -355,7 +358,10 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     pending: TakenState,
   ): Promise<Outcome> {
     const params = { ...this.tokenParams(options), ...(pending.verifier && { code_verifier: pending.verifier }) };
-    if ('redirect_uri' in params && params.redirect_uri !== this._settings.callbackURL) {
+    if (
+      Object.hasOwn(params, 'redirect_uri') &&
+      (params as { redirect_uri?: unknown }).redirect_uri !== this._settings.callbackURL
+    ) {
       throw new TypeError(
         'tokenParams gave a redirect_uri other than callbackURL; they must be the same to the letter',
       );
@@ -622,7 +628,8 @@ type SessionManager = { logIn?: AnyFunction };
 /** What Passport before 0.5 leaves in requests. */
 type OldPassport = { instance?: { _sm?: SessionManager } };
 
-function applicationState({ state }: PowerFolderAuthenticateOptions): object | undefined {
+function applicationState(options: PowerFolderAuthenticateOptions): object | undefined {
+  const state = own(options, 'state');
   if (state === undefined || state === null) return undefined;
   if (typeof state !== 'object') {
     throw new TypeError(
