@@ -1,6 +1,6 @@
 /** What the configurations of a strategy and of a registration share: names of options, texts, URLs, durations, the transport. */
 import { plainText } from './errors.ts';
-import { defaultTimeout, type Transport } from './http.ts';
+import { bare, defaultTimeout, own, type Transport } from './http.ts';
 
 /** What is said about an option that there is not: which one was meant, or what to do. */
 export type Advice = (name: string) => { meant: string } | { todo: string } | undefined;
@@ -126,11 +126,12 @@ export function checkedCredential(value: unknown, option: string): string {
  *
  * @throws {TypeError} with the fix in the sentence.
  */
-export function checkedTransport({
-  timeout = defaultTimeout,
-  dispatcher,
-  allowInsecureHTTP = false,
-}: { [K in 'timeout' | 'dispatcher' | 'allowInsecureHTTP']?: Transport[K] | undefined }): Transport {
+export function checkedTransport(
+  options: {
+    [K in 'timeout' | 'dispatcher' | 'allowInsecureHTTP']?: Transport[K] | undefined;
+  },
+): Transport {
+  const { timeout = defaultTimeout, dispatcher, allowInsecureHTTP = false } = bare(options);
   if (dispatcher !== undefined && typeof dispatcher?.dispatch !== 'function') {
     throw new TypeError(
       "dispatcher must be one of undici's, such as new Agent({ connect: { ca } }); an http.Agent is not",
@@ -154,7 +155,7 @@ export function milliseconds(option: string, value: number): number {
  * @param option The option's name, for the message.
  * @throws {TypeError} with the fix in the sentence; user name, password and query are not quoted, as they may be secret.
  */
-export function checkedURL(value: unknown, option: string, { allowInsecureHTTP = false } = {}): URL {
+export function checkedURL(value: unknown, option: string, options: { allowInsecureHTTP?: boolean } = {}): URL {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(
       `${option} is missing; give the absolute URL as a string, such as https://powerfolder.example.com`,
@@ -181,7 +182,7 @@ export function checkedURL(value: unknown, option: string, { allowInsecureHTTP =
   }
   refuseSecretsInQuery(url, option);
   refuseOtherMeaning(value, url, option);
-  if (url.protocol === 'http:' && !allowInsecureHTTP && !isLoopback(url.hostname)) {
+  if (url.protocol === 'http:' && own(options, 'allowInsecureHTTP') !== true && !isLoopback(url.hostname)) {
     throw new TypeError(
       `${option} must be https, since passwords and tokens travel there; use https://${url.host}, or, in a closed network only, set allowInsecureHTTP: true`,
     );

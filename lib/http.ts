@@ -2,8 +2,9 @@
  * One exchange with the PowerFolder server: one deadline over everything, a cap on the body, no redirects, no
  * decompression, and a typed error for whatever else can happen.
  */
-import { Agent, type Dispatcher } from 'undici';
-import { PowerFolderError, type PowerFolderErrorCode, type ServerAnswer, serverAnswer } from './errors.ts';
+import type { OutgoingHttpHeaders } from 'node:http';
+import { buildConnector, Client, type Dispatcher } from 'undici';
+import { PowerFolderError, serverAnswer } from './errors.ts';
 
 /** How the server is reached; the same for every request of one strategy. */
 export interface Transport {
@@ -23,11 +24,12 @@ export const defaultTimeout = 10_000;
 /** A request; `endpoint` is its name in error messages. */
 export interface HTTPRequest {
   endpoint: string;
-  method: 'GET' | 'POST';
+  method: string;
   /** As `URL` writes it: what `checkedURL` or `serverBase` made. */
   url: string;
-  headers: Record<string, string>;
-  body?: string;
+  /** By names in lower case. */
+  headers: OutgoingHttpHeaders;
+  body?: string | Uint8Array;
   /** Whether a 3xx is an error, or an answer to be read. It is followed in neither case. @default 'error' */
   redirect?: 'error' | 'manual';
 }
@@ -41,17 +43,57 @@ export interface HTTPResponse {
 
 const largestBody = 256 * 1024;
 
+/** As it was before a test framework's clock, if any, took its place. */
+const { setImmediate: nodesSetImmediate } = globalThis;
+
 /**
- * Connections stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake: for less than nginx, which
- * does not say that it closes them after 75 seconds, and for less than a server that says when. undici does not keep the
- * process alive for idle connections. There is an agent for each deadline, as a connection that is only being made is
- * nobody's yet: no request that gives up closes it.
+ * The connections for one deadline. They stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake:
+ * for less than nginx, which does not say that it closes them after 75 seconds, and for less than a server that says when.
+ * undici does not keep the process alive for idle connections.
+ *
+ * Each exchange has a client for itself, which is one connection, as undici's Agent would give it one. But an Agent
+ * connects once more when a request that is on the way is given up (R56), and what an exchange has for itself it can end.
+ * A connection that is only being made ends by the deadline that it has, too.
  */
-const sharedAgents = new Map<number, Agent>();
-function defaultDispatcher(timeout: number): Dispatcher {
-  const agent = sharedAgents.get(timeout) ?? new Agent({ keepAliveTimeout: 70_000, connect: { timeout } });
-  sharedAgents.set(timeout, agent);
-  return agent;
+class Connections {
+  /** By origin, the last used one at the end. */
+  readonly #idle = new Map<string, Client[]>();
+  /** One for all, as it keeps the TLS sessions. */
+  readonly #connect: buildConnector.connector;
+
+  constructor(timeout: number) {
+    this.#connect = buildConnector(bare({ timeout }));
+  }
+
+  /** The one that was used last, so that others have their time to be closed; or a new one. */
+  take(origin: string): Client {
+    const idle = this.#idle.get(origin) ?? [];
+    this.#idle.set(origin, idle);
+    // undici waits for setImmediate before it uses a connection again: with a test's clock that may be for ever (R55).
+    const usable = setImmediate === nodesSetImmediate ? idle.pop() : undefined;
+    return usable ?? this.#open(origin, idle);
+  }
+
+  #open(origin: string, idle: Client[]): Client {
+    const client = new Client(origin, bare({ connect: this.#connect, keepAliveTimeout: 70_000 }));
+    // Nothing to do any more, and had time to see whether the server closes the connection after its answer.
+    client.on('drain', () => idle.push(client));
+    client.on('disconnect', () => {
+      // One that is in use may be connecting once more, as it was closed before the request was sent.
+      const at = idle.indexOf(client);
+      if (at < 0) return;
+      idle.splice(at, 1);
+      void client.destroy();
+    });
+    return client;
+  }
+}
+
+const connections = new Map<number, Connections>();
+function connectionsFor(timeout: number): Connections {
+  const found = connections.get(timeout) ?? new Connections(timeout);
+  connections.set(timeout, found);
+  return found;
 }
 
 /**
@@ -72,6 +114,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #reject: (reason: Error) => void;
   readonly #deadline: NodeJS.Timeout;
   #attempts = 0;
+  /** Where the application gave no dispatcher. */
+  #client: Client | undefined;
   /** Known from when the request is being sent. */
   #controller: Dispatcher.DispatchController | undefined;
   #refusal: PowerFolderError | undefined;
@@ -91,27 +135,35 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     const { timeout } = transport;
-    this.#deadline = setTimeout(() => this.#refuse('timeout', `did not answer within ${timeout} ms.`), timeout);
+    this.#deadline = setTimeout(() => {
+      this.#refuse(new PowerFolderError('timeout', `${name(message)} did not answer within ${timeout} ms.`));
+    }, timeout);
   }
 
   attempt(): void {
     this.#attempts++;
-    const { method, url, headers, body } = this.#message;
-    const { timeout, dispatcher = defaultDispatcher(timeout) } = this.#transport;
-    const path = url.indexOf('/', url.indexOf('://') + 3);
+    const { method, url, headers } = this.#message;
+    const { timeout } = this.#transport;
+    const dispatcher = own(this.#transport, 'dispatcher');
+    const origin = url.slice(0, url.indexOf('/', url.indexOf('://') + 3));
+    if (!dispatcher) this.#client = connectionsFor(timeout).take(origin);
     try {
-      dispatcher.dispatch(
-        {
-          origin: url.slice(0, path),
-          path: url.slice(path),
+      (dispatcher ?? (this.#client as Client)).dispatch(
+        bare({
+          origin,
+          path: url.slice(origin.length),
           method,
           // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
-          headers: { ...this.#transport.headers, 'accept-encoding': 'identity', ...headers },
-          body: body ?? null,
+          headers: {
+            ...this.#transport.headers,
+            'accept-encoding': 'identity',
+            ...(headers as Record<string, string>),
+          },
+          body: own(this.#message, 'body') ?? null,
           // The deadline is the only clock.
           headersTimeout: 0,
           bodyTimeout: 0,
-        },
+        }),
         this,
       );
     } catch (error) {
@@ -132,12 +184,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
-    if (status >= 300 && status < 400 && this.#message.redirect !== 'manual') {
-      this.#refuse(
-        'redirected',
-        `answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
-        this.#answer(),
-      );
+    if (status >= 300 && status < 400 && own(this.#message, 'redirect') !== 'manual') {
+      this.#refuse(redirectRefused(this.#message, { status, headers }));
     }
   }
 
@@ -145,7 +193,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
     if (this.#size > largestBody) {
-      this.#refuse('too_large', `sent more than ${largestBody} bytes.`, this.#answer());
+      const what = `${name(this.#message)} sent more than ${largestBody} bytes.`;
+      this.#refuse(
+        new PowerFolderError('too_large', what, serverAnswer({ status: this.#status, headers: this.#headers })),
+      );
     }
   }
 
@@ -158,7 +209,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       clearTimeout(this.#deadline);
       this.#resolve({ status, headers: this.#headers, body });
     } catch {
-      this.#refuse('not_json', `sent a body that is not UTF-8 (status ${status}).`, this.#answer());
+      const what = `${name(this.#message)} sent a body that is not UTF-8 (status ${status}).`;
+      this.#refuse(new PowerFolderError('not_json', what, serverAnswer({ status, headers: this.#headers })));
     }
   }
 
@@ -170,28 +222,38 @@ class Exchange implements Dispatcher.DispatchHandler {
     else this.#fail(error);
   }
 
-  #answer(): ServerAnswer {
-    return serverAnswer({ status: this.#status, headers: this.#headers });
-  }
-
-  #refuse(code: PowerFolderErrorCode, what: string, details?: ServerAnswer): void {
-    this.#refusal ??= new PowerFolderError(code, `${name(this.#message)} ${what}`, details);
-    this.#fail(this.#refusal);
+  #refuse(refusal: PowerFolderError): void {
+    this.#refusal ??= refusal;
     this.#controller?.abort(this.#refusal);
+    this.#fail(this.#refusal);
   }
 
   #fail(error: unknown): void {
     clearTimeout(this.#deadline);
     this.#reject(error instanceof PowerFolderError ? error : connectionError(error, this.#message));
+    // It comes back here with an error of its own: too late, and unheard.
+    void this.#client?.destroy();
   }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const lenientUTF8 = new TextDecoder();
 
+/** The error for a 3xx. */
+export function redirectRefused(
+  message: HTTPRequest,
+  { status, headers }: Pick<HTTPResponse, 'status' | 'headers'>,
+): PowerFolderError {
+  return new PowerFolderError(
+    'redirected',
+    `${name(message)} answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
+    serverAnswer({ status, headers }),
+  );
+}
+
 /** Where a 3xx leads; undefined when it does not say. Whoever shows it minds that it may repeat what was sent. */
 export function redirectTarget({ status, headers }: HTTPResponse, { url }: HTTPRequest): URL | undefined {
-  const { location } = headers;
+  const location = own(headers, 'location');
   if (status < 300 || status > 399 || typeof location !== 'string') return undefined;
   return URL.canParse(location, url) ? new URL(location, url) : undefined;
 }
@@ -200,7 +262,7 @@ function connectionError(cause: unknown, message: HTTPRequest): Error {
   const code = errorCode(cause);
   if (/^UND_ERR_(INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/.test(code)) {
     return new TypeError(
-      `undici refused to send the request (${code}): customHeaders has a header that is undici's to set, or dispatcher is closed or of another version than 7`,
+      `undici refused to send the request (${code}): a header is undici's to set (see customHeaders), or dispatcher is closed or of another version than 7`,
     );
   }
   // undici's parser error carries the bytes it could not read, and they may hold a token.
@@ -247,6 +309,19 @@ export function jsonObject(body: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The same members, and none from `Object.prototype`, where anything may stand (R57): undici would take it for an option,
+ * such as the path of another socket, and we for what a server or a session said.
+ */
+export function bare<T extends object>(members: T): T {
+  return Object.assign(Object.create(null), members);
+}
+
+/** A member that the object has itself: what others put on `Object.prototype` is nobody's word (R57). */
+export function own<T extends object, K extends keyof T>(object: T, member: K): T[K] | undefined {
+  return Object.hasOwn(object, member) ? object[member] : undefined;
 }
 
 /** Whether a JSON value is an object, and not `null` or an array. */

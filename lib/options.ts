@@ -283,7 +283,8 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
   const authorizationURL = url('authorizationURL', '/oauth/allow');
   refuseOwnParameters(authorizationURL);
   const { authorizationMethod = 'GET', refreshMethod = 'POST' } = options;
-  const stateTTL = milliseconds('stateTTL', options.stateTTL ?? defaultStateTTL);
+  const { stateTTL = defaultStateTTL } = options;
+  milliseconds('stateTTL', stateTTL);
   return {
     clientID,
     callbackURL,

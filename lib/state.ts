@@ -5,6 +5,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import { failure, PowerFolderError, type PowerFolderFailureCode } from './errors.ts';
+import { own } from './http.ts';
 
 /** What a sign-in is bound to; an answer of another server, client or strategy does not fit. */
 export interface StateMetadata {
@@ -53,6 +54,7 @@ export interface PendingSignIns {
 
 /** A sign-in whose answer has come. */
 export interface TakenSignIn {
+  taken: true;
   /** The PKCE code verifier. */
   verifier: string | undefined;
   /** The application's state. */
@@ -61,6 +63,7 @@ export interface TakenSignIn {
 
 /** Why a state was not accepted: the `info` of a failure. */
 export interface Untaken {
+  taken: false;
   reason: unknown;
 }
 
@@ -185,12 +188,13 @@ export class SessionStateStore implements PendingSignIns {
 
   /** The sign-in that the state belongs to, which is thereby used. Others stay as they are. */
   take(req: Request, state: unknown, meta: StateMetadata): TakenSignIn | Untaken {
-    const no = (code: PowerFolderFailureCode): Untaken => ({ reason: failure(code) });
+    const no = (code: PowerFolderFailureCode): Untaken => ({ taken: false, reason: failure(code) });
     if (typeof state !== 'string' || state === '') return no('state_missing');
+    if (state.length > longestState) return no('state_unknown');
     const session = sessionOf(req);
     if (!session) return no('session_missing');
     const pending = this.#pending(session);
-    const entry = state.length > longestState ? undefined : pending.find((one) => equal(one.state, state));
+    const entry = pending.find((one) => equal(one.state, state));
     if (!entry) return no(pending.length === 0 && isSessionNew(req, session) ? 'session_missing' : 'state_unknown');
     if (entry.for !== digestOf(meta)) return no('state_mismatch');
     if (entry.until <= Math.max(Date.now(), usedStates.forgottenUntil)) return no('state_expired');
@@ -200,12 +204,12 @@ export class SessionStateStore implements PendingSignIns {
     const { kept } = entry;
     entry.kept = used;
     session[this.#key] = pending.map(written).join('\n');
-    const { pkce, app }: Kept = kept === '' ? {} : JSON.parse(kept);
-    return { verifier: pkce, state: app };
+    const remembered: Kept = kept === '' ? {} : JSON.parse(kept);
+    return { taken: true, verifier: own(remembered, 'pkce'), state: own(remembered, 'app') };
   }
 
   #pending(session: Record<string, unknown>): PendingSignIn[] {
-    const lines = session[this.#key];
+    const lines = notInherited(session, this.#key);
     const pending: PendingSignIn[] = [];
     // Whatever else the application keeps under this name is not ours to trip over.
     for (const line of typeof lines === 'string' ? lines.split('\n') : []) {
@@ -265,8 +269,13 @@ function isSessionNew(req: Request, session: Record<string, unknown>): boolean {
 }
 
 function sessionOf(req: Request): Record<string, unknown> | undefined {
-  const { session } = req as unknown as { session?: Record<string, unknown> | null };
-  return session ?? undefined;
+  return (notInherited(req, 'session') as Record<string, unknown> | null) ?? undefined;
+}
+
+/** Not `Object.hasOwn`: frameworks have getters for it. But what all objects have is no visitor's. */
+function notInherited(object: object, member: string): unknown {
+  const value: unknown = Reflect.get(object, member);
+  return value === Reflect.get(Object.prototype, member) ? undefined : value;
 }
 
 /** Compares in constant time for one length, and a state's length is no secret. */

@@ -24,6 +24,7 @@ import {
   type PowerFolderFailureCode,
   plainText,
 } from './errors.ts';
+import { bare, own } from './http.ts';
 import {
   checkedSettings,
   checkRequestOptions,
@@ -131,10 +132,10 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     const options = strategyOptions(given);
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
-    const { clientID, clientSecret, scope, scopeSeparator } = options;
+    const { clientID, clientSecret, scope, scopeSeparator, sessionKey = 'powerfolder' } = options;
     // passport-oauth2's own client, store and hooks are not used.
     super(
-      { authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', scope, scopeSeparator },
+      bare({ authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', scope, scopeSeparator, sessionKey }),
       verify as unknown as VerifyFunction,
     );
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
@@ -158,20 +159,32 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // object, and by the time an answer is there these would be another request's.
     const { success, fail, redirect, error } = this;
     const end = (outcome: Outcome) => {
-      if ('user' in outcome) success.call(this, outcome.user as Express.User, outcome.info);
-      else if ('failure' in outcome) fail.call(this, outcome.failure as object, outcome.status as number);
-      else if ('redirect' in outcome) redirect.call(this, outcome.redirect);
-      else if ('page' in outcome) sendPage(req, outcome.page);
-      else error.call(this, asError(outcome.error));
+      switch (outcome.end) {
+        case 'success':
+          return success.call(this, outcome.user as Express.User, outcome.info);
+        case 'fail':
+          return fail.call(this, outcome.info as object, outcome.status as number);
+        case 'redirect':
+          return redirect.call(this, outcome.url);
+        case 'page':
+          return sendPage(req, outcome.page);
+        default:
+          return error.call(this, asError(outcome.error));
+      }
     };
     this._signIn(req, options)
-      .catch((reason: unknown): Outcome => ({ error: reason }))
+      .catch((reason: unknown): Outcome => ({ end: 'error', error: reason }))
       .then(end)
       .catch((thrown: unknown) => {
         // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
         // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
         if (req.next) req.next(asError(thrown));
-        else process.emitWarning(asError(thrown) as Error);
+        else
+          process.emitWarning(
+            thrown instanceof Error
+              ? thrown
+              : new Error('What the callback to passport.authenticate threw is no Error', { cause: thrown }),
+          );
       });
   }
 
@@ -208,13 +221,15 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     if (typeof state !== 'string' || state.length > longestState || !/^[A-Za-z0-9]+$/.test(state)) {
       throw new TypeError('The state store gave no alphanumeric state; PowerFolder takes no other');
     }
-    const scope = options.scope ?? this._scope;
+    const scope = own(options, 'scope') ?? this._scope;
     const url = authorizationRequest(state, {
       ...this.authorizationParams(options),
       ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
       ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
     });
-    return authorizationMethod === 'POST' ? { page: authorizationRequestPage(url, callbackURL) } : { redirect: url };
+    return authorizationMethod === 'POST'
+      ? { end: 'page', page: authorizationRequestPage(url, callbackURL) }
+      : { end: 'redirect', url };
   }
 
   /**
@@ -232,9 +247,10 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     if (req.method !== 'GET') return failed('invalid_callback', 405);
     if (response.kind === 'none' || response.kind === 'invalid') return failed('invalid_callback');
     if (!response.state) return failed('state_missing');
+    if (response.state.length > longestState) return failed('state_unknown');
 
     const pending = await this._settings.pendingSignIns.take(req, response.state, this._metadata());
-    if ('reason' in pending) return { failure: pending.reason, status: 403 };
+    if (!pending.taken) return { end: 'fail', info: pending.reason, status: 403 };
     if (response.kind === 'code') return await this._redeem(req, options, response.code, pending);
     if (response.error === 'access_denied') return failedHere('access_denied', pending);
     throw withState(authorizationError(response), pending);
@@ -253,7 +269,10 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   ): Promise<Outcome> {
     const { state } = pending;
     const params = { ...this.tokenParams(options), ...(pending.verifier && { code_verifier: pending.verifier }) };
-    if ('redirect_uri' in params && params.redirect_uri !== this._settings.callbackURL) {
+    if (
+      Object.hasOwn(params, 'redirect_uri') &&
+      (params as { redirect_uri?: unknown }).redirect_uri !== this._settings.callbackURL
+    ) {
       throw new TypeError(
         'tokenParams gave a redirect_uri other than callbackURL; they must be the same to the letter',
       );
@@ -269,16 +288,26 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 
     const { accessToken } = granted.tokens;
     const skip = await skipsProfile(this._settings.skipUserProfile, accessToken);
-    const profile = skip
-      ? undefined
-      : await loadedProfile(this, accessToken).catch((error) => {
-          throw withState(error, pending);
-        });
+    const profile = skip ? undefined : await this._profileOf(accessToken, pending);
     const verdict = await this._settings.decide(this, { ...granted, req, profile, state });
-    if ('refusal' in verdict) {
-      return verdict.refusal === undefined ? failedHere('verify_refused', pending) : { failure: verdict.refusal };
+    if (verdict.accepted) {
+      const info = { ...(verdict.info as object), ...(state !== undefined && { state }) };
+      return { end: 'success', user: verdict.user, info };
     }
-    return { user: verdict.user, info: { ...(verdict.info as object), ...(state !== undefined && { state }) } };
+    return verdict.info === undefined
+      ? failedHere('verify_refused', pending)
+      : { end: 'fail', info: verdict.info, status: undefined };
+  }
+
+  /** @internal */
+  protected async _profileOf(accessToken: string, pending: TakenSignIn): Promise<object> {
+    try {
+      return await loadedProfile(this, accessToken);
+    } catch (error) {
+      // Not for an error of a subclass's: that may be other requests' error as well.
+      const own = this.userProfile === PowerFolderStrategy.prototype.userProfile;
+      throw own ? withState(error, pending) : error;
+    }
   }
 
   /** @internal */
@@ -364,22 +393,23 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
-type Failed = { failure: unknown; status?: number };
+type Failed = { end: 'fail'; info: unknown; status: number | undefined };
 /** How an attempt ends: in one of Passport's actions, or in a page. */
 type Outcome =
-  | { user: unknown; info: object }
+  | { end: 'success'; user: unknown; info: object }
   | Failed
-  | { redirect: string }
-  | { page: { html: string; headers: Record<string, string> } }
-  | { error: unknown };
+  | { end: 'redirect'; url: string }
+  | { end: 'page'; page: { html: string; headers: Record<string, string> } }
+  | { end: 'error'; error: unknown };
 
 function failed(code: PowerFolderFailureCode, status = failureStatus(code)): Failed {
-  return { failure: failure(code), status };
+  return { end: 'fail', info: failure(code), status };
 }
 
 /** Once the pending sign-in is known, its state is handed back with a failure as well: for a link to try again. */
 function failedHere(code: PowerFolderFailureCode, { state }: TakenSignIn): Failed {
-  return { failure: { ...failure(code), ...(state !== undefined && { state }) }, status: failureStatus(code) };
+  const info = { ...failure(code), ...(state !== undefined && { state }) };
+  return { end: 'fail', info, status: failureStatus(code) };
 }
 
 /**
@@ -452,7 +482,8 @@ type SessionManager = { logIn?: AnyFunction };
 /** What Passport before 0.5 leaves in requests. */
 type OldPassport = { instance?: { _sm?: SessionManager } };
 
-function applicationState({ state }: PowerFolderAuthenticateOptions): object | undefined {
+function applicationState(options: PowerFolderAuthenticateOptions): object | undefined {
+  const state = own(options, 'state');
   if (state === undefined || state === null) return undefined;
   if (typeof state !== 'object') {
     throw new TypeError(

@@ -2,11 +2,12 @@
  * The token request and the refresh (RFC 6749 sections 4.1.3 and 6). PowerFolder deviates: the body is JSON, the
  * client's credentials are in it, and the answer has no `token_type`. See docs/powerfolder-oauth2.md.
  */
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { stringify } from 'node:querystring';
 import { types } from 'node:util';
 import { type dataCallback, OAuth2, type oauth2tokenCallback } from 'oauth';
 import { TokenError } from 'passport-oauth2';
-import { checkedURL } from './configuration.ts';
+import { checkedTransport, checkedURL } from './configuration.ts';
 import {
   answeredWith,
   isSystemErrorCode,
@@ -18,13 +19,14 @@ import {
   statusToAnswer,
 } from './errors.ts';
 import {
-  defaultTimeout,
   exchange,
   type HTTPRequest,
   type HTTPResponse,
   isObject,
   jsonObject,
   member,
+  own,
+  redirectRefused,
   type Transport,
   unexpectedAnswer,
 } from './http.ts';
@@ -64,6 +66,9 @@ const defaultLeeway = 60_000;
 export class PowerFolderOAuth2 extends OAuth2 {
   readonly #settings: TokenClientSettings;
   #clientSecret: string;
+  #customHeaders: OutgoingHttpHeaders;
+  /** Where it was checked; `_accessTokenUrl` and `_baseSite` may be set to another. */
+  readonly #tokenURL: string;
   /** Refreshes on the way, by refresh token: simultaneous callers share one request. */
   readonly #refreshes = new Map<string, Promise<PowerFolderTokens>>();
 
@@ -75,15 +80,15 @@ export class PowerFolderOAuth2 extends OAuth2 {
     authorizationURL: string,
     tokenURL: string,
     customHeaders?: OutgoingHttpHeaders,
-    settings: TokenClientSettings = {
-      transport: { timeout: defaultTimeout, headers: {}, allowInsecureHTTP: false },
-      parseErrorResponse,
-    },
+    settings: TokenClientSettings = { transport: checkedTransport({}), parseErrorResponse },
   ) {
     // Checked once more, as passport-oauth2-refresh takes one of the application's.
     const { href } = checkedURL(baseSite + tokenURL, 'tokenURL', settings.transport);
-    super(clientID, '', '', authorizationURL, href, customHeaders);
+    super(clientID, '', '', authorizationURL, href);
+    this.#settings = settings;
+    this.#tokenURL = href;
     this.#clientSecret = clientSecret;
+    this.#customHeaders = customHeaders ?? {};
     // node-oauth's names stay, but nothing that walks over the object's members comes upon the values.
     Object.defineProperty(this, '_clientSecret', {
       get: () => this.#clientSecret,
@@ -92,9 +97,20 @@ export class PowerFolderOAuth2 extends OAuth2 {
       },
       enumerable: false,
     });
-    Object.defineProperty(this, '_customHeaders', { get: () => customHeaders ?? {}, enumerable: false });
-    this._useAuthorizationHeaderForGET = true;
-    this.#settings = settings;
+    Object.defineProperty(this, '_customHeaders', {
+      get: () => this.#customHeaders,
+      set: (value: OutgoingHttpHeaders) => {
+        this.#customHeaders = value;
+      },
+      enumerable: false,
+    });
+    // node-oauth's methods only set these.
+    for (const [name, { value, advice }] of Object.entries(fixed)) {
+      const set = (given: unknown) => {
+        if (given !== value) throw new TypeError(advice);
+      };
+      Object.defineProperty(this, name, { get: () => value, set, enumerable: false });
+    }
   }
 
   /**
@@ -177,7 +193,8 @@ export class PowerFolderOAuth2 extends OAuth2 {
   }
 
   async #send(required: Record<string, string>, params: object): Promise<TokenResponse> {
-    const { transport, refreshByGET } = this.#settings;
+    const { refreshByGET } = this.#settings;
+    const transport = this.#transport();
     // The required ones twice: to come first, and to be replaced by none.
     const request: Record<string, unknown> = { ...required, ...params, ...required };
     const message: HTTPRequest =
@@ -195,7 +212,7 @@ export class PowerFolderOAuth2 extends OAuth2 {
         : {
             endpoint: 'token endpoint',
             method: 'POST',
-            url: this._getAccessTokenUrl(),
+            url: this.#tokenEndpoint(),
             headers: { 'content-type': 'application/json', accept: 'application/json' },
             body: JSON.stringify(request),
           };
@@ -204,25 +221,77 @@ export class PowerFolderOAuth2 extends OAuth2 {
     return readTokenResponse(message, response, sent, request, this.#settings.parseErrorResponse);
   }
 
-  // node-oauth's face, for subclasses' hooks and passport-oauth2-refresh.
+  #tokenEndpoint(): string {
+    const url = this._getAccessTokenUrl();
+    return url === this.#tokenURL ? url : checkedURL(url, 'tokenURL', this.#settings.transport).href;
+  }
 
-  /** node-oauth's token request: `code` is the refresh token when `params.grant_type` says so. */
+  #transport(): Transport {
+    return { ...this.#settings.transport, headers: lowerCased(this.#customHeaders) as Record<string, string> };
+  }
+
+  // node-oauth's face, for subclasses' hooks and passport-oauth2-refresh. What is called does what it does in node-oauth,
+  // by our own exchange, or is refused.
+
+  /**
+   * The URL of an authorization request. The strategy does not use it; whoever does sends a `state` and checks it.
+   *
+   * @param params Its parameters; `client_id` is added.
+   */
+  override getAuthorizeUrl(params?: object): string {
+    const url = this._baseSite + this._authorizeUrl;
+    const query = stringify({ ...params, client_id: this._clientId });
+    return `${url}${url.includes('?') ? '&' : '?'}${query}`;
+  }
+
+  /**
+   * node-oauth's token request: `code` is the refresh token when `params.grant_type` says so. PowerFolder has no other
+   * grants.
+   *
+   * @throws {TypeError} when there is no callback; all else goes to the callback.
+   */
   override getOAuthAccessToken(
     code: string,
     ...rest: [params: unknown, done: oauth2tokenCallback] | [done: oauth2tokenCallback]
   ): void {
-    const done = rest.length === 2 ? rest[1] : rest[0];
-    const { grant_type, ...params } = { ...(rest.length === 2 && isObject(rest[0]) ? rest[0] : {}) };
-    const answer =
-      grant_type === 'refresh_token' ? this.#requestRefresh(code, params) : this.requestTokens(code, params);
-    answer.then(
+    const done = callback(rest.at(-1), 'getOAuthAccessToken');
+    this.#requestByGrant(code, rest.length > 1 ? rest[0] : undefined).then(
       ({ tokens, params: { refresh_token: _, ...results } }) =>
-        process.nextTick(done, null, tokens.accessToken, tokens.refreshToken, results),
-      (error) => process.nextTick(done, error),
+        done(null, tokens.accessToken, tokens.refreshToken, results),
+      done,
     );
   }
 
-  /** All of node-oauth's other requests. The token travels in the header, never in the URL. */
+  async #requestByGrant(code: unknown, params: unknown): Promise<TokenResponse> {
+    if (typeof code !== 'string' || code === '') {
+      throw new TypeError('_oauth2.getOAuthAccessToken takes the code, or the refresh token, as a string');
+    }
+    if (params !== undefined && params !== null && !isObject(params)) {
+      throw new TypeError(
+        "_oauth2.getOAuthAccessToken takes params as an object, such as { grant_type: 'refresh_token' }",
+      );
+    }
+    const { grant_type: _, ...further } = params ?? {};
+    switch (params ? own(params, 'grant_type') : undefined) {
+      case undefined:
+      case 'authorization_code':
+        return await this.requestTokens(code, further);
+      case 'refresh_token':
+        return await this.#requestRefresh(code, further);
+      default:
+        throw new TypeError(
+          "PowerFolder has no such grant; give _oauth2.getOAuthAccessToken grant_type: 'authorization_code' or 'refresh_token'",
+        );
+    }
+  }
+
+  /**
+   * All of node-oauth's other requests. The token travels in the header, never in the URL; an `Authorization` of the
+   * caller's is left as it is.
+   *
+   * @param body A string or a Buffer.
+   * @throws {TypeError} when there is no callback; all else goes to the callback.
+   */
   protected override _request(
     method: string,
     url: string,
@@ -231,10 +300,14 @@ export class PowerFolderOAuth2 extends OAuth2 {
     accessToken: string | null,
     done: dataCallback,
   ): void {
+    const answered = callback(done, '_request');
     this.#requestResource(method, url, headers, body, accessToken).then(
       (response) =>
-        process.nextTick(done, null, response.body, { statusCode: response.status, headers: response.headers }),
-      (error) => process.nextTick(done, error),
+        answered(null, response.body, {
+          statusCode: response.status,
+          headers: response.headers,
+        } as unknown as IncomingMessage),
+      answered,
     );
   }
 
@@ -245,31 +318,85 @@ export class PowerFolderOAuth2 extends OAuth2 {
     body: unknown,
     accessToken: string | null,
   ): Promise<HTTPResponse> {
-    const { transport } = this.#settings;
+    const transport = this.#transport();
     const { href } = checkedURL(url, 'The URL of a request with an access token', transport);
+    if (typeof method !== 'string' || !/^[a-z]+$/i.test(method) || /^connect$/i.test(method)) {
+      throw new TypeError('_oauth2._request takes the method of an HTTP request, such as GET or PROPFIND');
+    }
+    const hasBody = body !== undefined && body !== null && body !== '';
+    if (hasBody && typeof body !== 'string' && !(body instanceof Uint8Array)) {
+      throw new TypeError('_oauth2._request takes the body as a string or a Buffer; give it JSON.stringify(body)');
+    }
     const message: HTTPRequest = {
       endpoint: 'resource',
-      method: method === 'POST' ? 'POST' : 'GET',
+      method: method.toUpperCase(),
       url: href,
       headers: {
-        ...(headers as Record<string, string> | null),
         ...(accessToken && { authorization: this.buildAuthHeader(accessToken) }),
+        ...lowerCased(headers ?? {}),
       },
-      ...(typeof body === 'string' && body !== '' && { body }),
+      ...(hasBody && { body }),
+      // An error all the same, but with its status.
+      redirect: 'manual',
     };
     const response = await exchange(message, transport);
     // Without node-oauth's `data`, which may repeat the token, and with its `statusCode` as `serverStatus`: frameworks
     // would answer that to the visitor.
-    if (response.status > 299) throw unexpectedAnswer(message, response, 'Check the access token and the address.');
+    const { status } = response;
+    if (status > 299 && status < 400) throw redirectRefused(message, response);
+    if (status > 399) throw unexpectedAnswer(message, response, 'Check the access token and the address.');
     return response;
   }
 
-  /** @throws {TypeError} always: there is no `http.Agent` here. */
-  override setAgent(): never {
+  /** @throws {TypeError} always: there is no HTTP library to choose here. */
+  protected override _chooseHttpLibrary(): never {
     throw new TypeError(
-      "_oauth2.setAgent has no effect here; give the strategy the option dispatcher instead, such as new Agent({ connect: { ca } }) or new ProxyAgent(uri) from 'undici'",
+      '_oauth2._chooseHttpLibrary has no effect here; give the strategy the option dispatcher instead',
     );
   }
+
+  /** @throws {TypeError} always: requests go through undici, with a deadline and a cap. */
+  protected override _executeRequest(): never {
+    throw new TypeError('_oauth2._executeRequest has no effect here; call _oauth2._request or _oauth2.get instead');
+  }
+}
+
+const inHeader =
+  'the access token travels in the header "Authorization: Bearer …" only, which _oauth2.get and _oauth2._request send by themselves';
+
+/** What node-oauth lets a caller set, but would have no effect here, or put a token where it must not be (R30). */
+const fixed = {
+  _accessTokenName: {
+    value: 'access_token',
+    advice: `_oauth2.setAccessTokenName has no effect here: ${inHeader}; remove the call`,
+  },
+  _authMethod: {
+    value: 'Bearer',
+    advice: `_oauth2.setAuthMethod takes 'Bearer' only: ${inHeader}; remove the call`,
+  },
+  _useAuthorizationHeaderForGET: {
+    value: true,
+    advice: `_oauth2.useAuthorizationHeaderforGET takes true only: ${inHeader}; remove the call`,
+  },
+  _agent: {
+    value: undefined,
+    advice:
+      "_oauth2.setAgent has no effect here; give the strategy the option dispatcher instead, such as new Agent({ connect: { ca } }) or new ProxyAgent(uri) from 'undici'",
+  },
+};
+
+/**
+ * node-oauth's callback. It is called once, in a promise's reaction: what it throws is the application's own mistake, and
+ * an unhandled rejection, which ends the process like the uncaught exception that it is in node-oauth.
+ */
+function callback(done: unknown, method: string): (error: unknown, ...values: unknown[]) => void {
+  if (typeof done === 'function') return done as ReturnType<typeof callback>;
+  throw new TypeError(`_oauth2.${method} takes a callback as its last argument: (error, …) => { … }`);
+}
+
+/** HTTP's names of headers have no case, but members have: the last of a name wins. */
+function lowerCased(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 /** Members of a token request that may not stand in an error message. What else an application adds may. */

@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util';
 import type { Request } from 'express';
-import { failure, type PowerFolderFailure } from './errors.ts';
+import { failure } from './errors.ts';
 import type { PowerFolderProfile } from './profile.ts';
 import type { PendingSignIns } from './state.ts';
 
@@ -27,11 +27,11 @@ export const longestWait = 60_000;
 export function calledBack(hook: string, call: (done: Done) => unknown): Promise<unknown[]> {
   const answer = new Promise<unknown[]>((resolve, reject) => {
     const returned = call((error, ...values) => {
-      if (error) return reject(givenError(hook, error));
       const all = Promise.all(values);
-      // In an answer that comes too late, a rejection must not end the process.
+      // Where it is not looked at, as it came too late or beside an error, a rejection must not end the process.
       all.catch(() => {});
-      resolve(all);
+      if (error) reject(givenError(hook, error));
+      else resolve(all);
     });
     // Promises only, and no other thenables: `then` of a database query would run it.
     if (types.isPromise(returned)) returned.then(undefined, reject);
@@ -80,7 +80,7 @@ function givenError(hook: string, error: unknown): unknown {
 }
 
 /** What `verify` decided. */
-export type Verdict = { user: unknown; info: unknown } | { refusal: unknown };
+export type Verdict = { accepted: true; user: unknown; info: unknown } | { accepted: false; info: unknown };
 
 /** What `verify` may be told. */
 export interface Candidate {
@@ -145,23 +145,23 @@ export function verifier(
 }
 
 function returnedVerdict(value: unknown): Verdict {
-  if (value instanceof Refusal) return { refusal: refusal(value.sentence) };
-  if (value === false || value === null || value === undefined) return { refusal: undefined };
+  if (value instanceof Refusal) return refused(value.sentence);
+  if (value === false || value === null || value === undefined) return refused(undefined);
   if (typeof value !== 'object') throw notAUser(value);
   return givenVerdict(value, undefined);
 }
 
 /** As passport-oauth2 has it, any user that is not falsy; but for what a search gives that finds nobody. */
 function givenVerdict(user: unknown, info: unknown): Verdict {
-  if (!user) return { refusal: refusal(info) };
+  if (!user) return refused(info);
   if (Array.isArray(user) || typeof user === 'function') throw notAUser(user);
-  return { user, info: typeof info === 'string' ? { message: info } : info };
+  return { accepted: true, user, info: typeof info === 'string' ? { message: info } : info };
 }
 
 /** Passport takes a number for an HTTP status, and puts a text into a header. */
-function refusal(info: unknown): unknown {
-  if (typeof info === 'string') return { ...failure('verify_refused'), message: info } satisfies PowerFolderFailure;
-  return typeof info === 'object' && info !== null ? info : undefined;
+function refused(info: unknown): Verdict {
+  const said = typeof info === 'string' ? { ...failure('verify_refused'), message: info } : info;
+  return { accepted: false, info: typeof said === 'object' && said !== null ? said : undefined };
 }
 
 function notAUser(value: unknown): TypeError {
@@ -229,8 +229,10 @@ export function calledStore(store: { store: Hook; verify: Hook }, pkce: boolean)
     async take(req, state, meta) {
       const args = lengths.verify === 4 ? [state, meta] : [state];
       const [ok, value] = await calledBack('store.verify', (done) => store.verify(req, ...args, done));
-      if (!ok) return { reason: value ?? failure('state_unknown') };
-      if (ok === true || typeof ok === 'string') return { verifier: ok === true ? undefined : ok, state: value };
+      if (!ok) return { taken: false, reason: value ?? failure('state_unknown') };
+      if (ok === true || typeof ok === 'string') {
+        return { taken: true, verifier: ok === true ? undefined : ok, state: value };
+      }
       throw new TypeError('store.verify gave neither true, nor a PKCE verifier, nor false');
     },
   };

@@ -155,7 +155,7 @@ describe('what a dispatcher reports', () => {
       const strategy = new PowerFolderStrategy(options, () => false);
       await expect(strategy.refreshAccessToken('1refresh')).rejects.toThrow(
         new TypeError(
-          `undici refused to send the request (${reported}): customHeaders has a header that is undici's to set, or dispatcher is closed or of another version than 7`,
+          `undici refused to send the request (${reported}): a header is undici's to set (see customHeaders), or dispatcher is closed or of another version than 7`,
         ),
       );
     },
@@ -179,7 +179,7 @@ describe('a token request', () => {
     app = await startTestApp({
       options: { serverURL: endpoint.url, clientID, clientSecret, skipUserProfile: true },
       strategy: (options, verify) => new Strategy(options, verify),
-      verify: () => ({ id: 'ada' }),
+      verify: (_) => ({ id: 'ada' }),
     });
   });
 

@@ -131,6 +131,17 @@ const said: Record<string, { say: (done: Done) => void; ends: string }> = {
     say: (done) => done(Promise.reject(new Error('said'))),
     ends: 'error verify gave its callback a promise in the place of the error',
   },
+  'an error beside a rejected promise': {
+    say: (done) => done(new Error('said'), Promise.reject(new Error('beside'))),
+    ends: 'error said',
+  },
+  'false, then a rejected promise': {
+    say: (done) => {
+      done(null, false);
+      done(null, Promise.reject(new Error('late')));
+    },
+    ends: 'failure verify_refused',
+  },
   'an empty list': {
     say: (done) => done(null, []),
     ends: 'error verify gave an array as the user; it gives the user as one object, or false for nobody',
@@ -539,6 +550,17 @@ describe("R50: a store's verify", () => {
       );
     },
   );
+
+  it('R6: is not asked for a state of more than 512 characters', async () => {
+    const store = {
+      store: (_req: unknown, _done: Done) => {},
+      verify: jest.fn((_r: unknown, _s: unknown, done: Done) => done(null, true)),
+    };
+    Object.defineProperty(store.verify, 'length', { value: 3 });
+    const strategy = strategyOf(async (_signIn: never) => ({ id: 'signed in' }), { store });
+    expect(await attempt(strategy, `/oauth/code=c&state=${'s'.repeat(513)}`, {})).toBe('failure state_unknown');
+    expect(store.verify).not.toHaveBeenCalled();
+  });
 
   it('is called as it was when the strategy was made, also when a spy takes its place', async () => {
     const store = {

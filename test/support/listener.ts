@@ -1,11 +1,12 @@
 /** A server made by hand, for answers that no PowerFolder server gives. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 export interface Listener {
+  server: Server;
   url: string;
   /** What came, oldest first. */
   requests: { method: string; url: string; headers: IncomingMessage['headers']; body: string }[];
@@ -24,6 +25,7 @@ export async function listen(handler: RequestListener, tls?: ServerOptions): Pro
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
+    server,
     url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     async close() {
