@@ -1,0 +1,315 @@
+/** Random small applications around the strategy, as plain data: what their hooks do, and what visitors send. */
+import fc from 'fast-check';
+
+/** A value, by the name of what it is made of. `refusal` is what `refuse(sentence)` gives. */
+export type Plain =
+  | ('undefined' | 'null' | 'false' | 'zero' | 'empty text' | 'NaN')
+  | ('true' | 'one' | 'text' | 'route' | 'long text' | 'odd text' | 'array' | 'function')
+  | ('object' | 'user' | 'timer' | 'error' | 'refusal');
+
+/** A value of a script: itself, or what a promise or thenable comes to after so many turns of the event loop. */
+export interface Value {
+  as: 'itself' | 'promise' | 'thenable' | 'rejection' | 'rejecting thenable' | 'unsettled';
+  plain: Plain;
+  step: number;
+}
+
+/** What a hook gives to its callback, and when: 0 while it is called, 1 in a microtask, then turns of the event loop. */
+export interface Answer {
+  step: number;
+  error: Value;
+  value: Value;
+}
+
+/** An answer at this step, or later, comes after the minute in which a hook has to answer. */
+export const neverBefore = 9;
+
+/** What a hook does: its answers, and how the call itself ends. */
+export interface Script {
+  answers: Answer[];
+  end: 'returns' | 'throws';
+  value: Value;
+}
+
+/** Which strategy handles a request: `twin` has the same options, `process` is the twin in another process. */
+export type Handler = 'main' | 'twin' | 'other' | 'process';
+
+/** A visitor begins to sign in. */
+export interface Start {
+  do: 'start';
+  id: number;
+  session: number;
+  by: 'main' | 'other';
+  /** What the application's store does, if it has one. */
+  storeScript: Script;
+  throws: boolean;
+}
+
+/** An authorization response arrives. */
+export interface Response {
+  /** The `id` of the beginning that it answers. */
+  start: number;
+  session: number;
+  noSession: boolean;
+  at: Handler;
+  style: 'path' | 'query';
+  kind:
+    | ('code' | 'access_denied' | 'server_error')
+    | ('two states' | 'code and error' | 'empty code')
+    | ('no state' | 'forged state' | 'empty state' | 'long state' | 'odd state')
+    | ('forged access_denied' | 'access_denied without state')
+    | ('bare' | 'HEAD' | 'POST');
+  /** Sent when the token request of another response to the same state has arrived at the server. */
+  during: boolean;
+  token:
+    | 'good'
+    | ('invalid_grant' | 'invalid_client' | 'status 500' | 'not JSON' | 'null' | 'no token' | 'redirect' | 'reset');
+  account: 'good' | 'no ID' | 'refused' | 'null' | 'array';
+  storeScript: Script;
+  profileScript: Script;
+  verifyScript: Script;
+  /** Whether the application's own callback throws. */
+  throws: boolean;
+}
+
+/** `wait`: eleven minutes pass. */
+export type Step = Start | { do: 'round'; responses: Response[] } | { do: 'wait' };
+
+export interface Application {
+  /** A bare session object, the same for all requests; one that each request copies; or Express with express-session. */
+  sharing: 'shared' | 'copies' | 'express with callback' | 'express';
+  /** Whether bare requests have a `next`, as in Express. */
+  next: boolean;
+  verify: 'object' | 'tokens' | 'profile' | 'done' | 'params' | 'rest';
+  passReqToCallback: boolean;
+  store: { store: 2 | 3 | 4 | 5; verify: 3 | 4 } | null;
+  profile: 'server' | 'callback' | 'rest' | 'promise';
+  skip: 'unset' | 'true' | 'false' | 'function' | 'token' | 'callback';
+  skipScript: Script;
+  otherBy: 'name' | 'client' | 'server' | 'callback';
+  steps: Step[];
+}
+
+const plains: Plain[] = [
+  ...(['undefined', 'null', 'false', 'zero', 'empty text', 'NaN', 'true', 'one', 'text', 'route'] as const),
+  ...(['long text', 'odd text', 'array', 'function', 'object', 'timer', 'error', 'user'] as const),
+];
+
+/** One of the first mostly, else one of the others. */
+function mostly<T>(weight: number, usual: T[], others: T[]): fc.Arbitrary<T> {
+  return fc.oneof(
+    { weight, arbitrary: fc.constantFrom(...usual) },
+    { weight: 1, arbitrary: fc.constantFrom(...others) },
+  );
+}
+
+function values(usual: Plain[], as: fc.Arbitrary<Value['as']>): fc.Arbitrary<Value> {
+  return fc.record({ as, plain: mostly(2, usual, plains), step: fc.nat(3) });
+}
+
+const itself = fc.constant('itself' as const);
+const wrapped = fc.constantFrom<Value['as']>('promise', 'promise', 'promise', 'thenable', 'rejection', 'unsettled');
+const anyhow = fc.oneof(itself, wrapped, fc.constant('rejecting thenable' as const));
+const nothing: Value = { as: 'itself', plain: 'undefined', step: 0 };
+
+const errors = fc.oneof(
+  { weight: 5, arbitrary: fc.constantFrom<Value>(nothing, { ...nothing, plain: 'null' }) },
+  { weight: 1, arbitrary: values(['error'], fc.oneof({ weight: 3, arbitrary: itself }, anyhow)) },
+);
+
+/** What a hook with a callback does; `usual` is what it mostly gives. */
+function scripts(usual: Plain[]): fc.Arbitrary<Script> {
+  const given = values(usual, fc.oneof({ weight: 3, arbitrary: itself }, { weight: 1, arbitrary: wrapped }));
+  const answer = fc.record({ step: fc.constantFrom(0, 0, 1, 2, 3, neverBefore), error: errors, value: given });
+  return fc.record({
+    answers: fc.array(answer, { minLength: 0, maxLength: 3 }),
+    end: mostly<Script['end']>(6, ['returns'], ['throws']),
+    value: fc.oneof({ weight: 2, arbitrary: fc.constant(nothing) }, { weight: 3, arbitrary: values(plains, anyhow) }),
+  });
+}
+
+/** What a hook does whose returned value decides. */
+function returned(usual: Plain[], as: fc.Arbitrary<Value['as']>): fc.Arbitrary<Script> {
+  const end = mostly<Script['end']>(8, ['returns'], ['throws']);
+  return fc.record({ answers: fc.constant([]), end, value: values(usual, as) });
+}
+
+/** A hook that answers as it should. */
+function plainly(plain: Plain): fc.Arbitrary<Script> {
+  const value: Value = { as: 'itself', plain, step: 0 };
+  return fc.constant({ answers: [{ step: 0, error: nothing, value }], end: 'returns', value: nothing });
+}
+
+function verifyScripts(form: Application['verify']): fc.Arbitrary<Script> {
+  if (form === 'done' || form === 'params' || form === 'rest') return scripts(['user', 'user', 'user', 'false']);
+  if (form === 'object') return returned(['user', 'user', 'user', 'false', 'refusal'], anyhow);
+  return returned(['user', 'user', 'false'], fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow));
+}
+
+function responses(app: Pick<Application, 'verify' | 'store' | 'profile'>): fc.Arbitrary<Response> {
+  return fc.record({
+    start: fc.nat(20),
+    session: mostly(9, [0], [1]),
+    noSession: mostly(30, [false], [true]),
+    at: mostly<Handler>(3, ['main'], ['twin', 'other', 'process']),
+    style: fc.constantFrom('path', 'query'),
+    kind: mostly<Response['kind']>(
+      3,
+      ['code', 'code', 'code', 'code', 'code', 'code', 'access_denied', 'server_error'],
+      [
+        ...(['two states', 'code and error', 'empty code', 'no state', 'forged state', 'empty state'] as const),
+        ...(['long state', 'odd state', 'forged access_denied', 'access_denied without state'] as const),
+        ...(['bare', 'HEAD', 'POST'] as const),
+      ],
+    ),
+    during: mostly(3, [false], [true]),
+    token: mostly<Response['token']>(
+      8,
+      ['good'],
+      ['invalid_grant', 'invalid_client', 'status 500', 'not JSON', 'null', 'no token', 'redirect', 'reset'],
+    ),
+    account: mostly<Response['account']>(8, ['good'], ['no ID', 'refused', 'null', 'array']),
+    storeScript: app.store
+      ? fc.oneof(
+          { weight: 1, arbitrary: plainly('true') },
+          { weight: 2, arbitrary: scripts(['true', 'text', 'false']) },
+        )
+      : plainly('true'),
+    profileScript: profileScripts(app.profile),
+    verifyScript: verifyScripts(app.verify),
+    throws: mostly(6, [false], [true]),
+  });
+}
+
+function profileScripts(profile: Application['profile']): fc.Arbitrary<Script> {
+  if (profile === 'server') return plainly('user');
+  if (profile === 'promise') return returned(['user'], fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow));
+  return fc.oneof({ weight: 1, arbitrary: plainly('user') }, { weight: 2, arbitrary: scripts(['user']) });
+}
+
+function starts(store: Application['store']): fc.Arbitrary<Start> {
+  return fc.record({
+    do: fc.constant('start' as const),
+    id: fc.constant(0),
+    session: mostly(5, [0], [1]),
+    by: mostly<Start['by']>(9, ['main'], ['other']),
+    storeScript: store
+      ? fc.oneof({ weight: 1, arbitrary: plainly('text') }, { weight: 1, arbitrary: scripts(['text']) })
+      : plainly('text'),
+    throws: mostly(8, [false], [true]),
+  });
+}
+
+/** Applications; four of five without a framework, which is faster. */
+export const applications: fc.Arbitrary<Application> = fc
+  .record({
+    sharing: mostly<Application['sharing']>(4, ['shared', 'copies'], ['express with callback', 'express']),
+    next: fc.boolean(),
+    verify: fc.constantFrom<Application['verify']>('object', 'object', 'tokens', 'profile', 'done', 'params', 'rest'),
+    passReqToCallback: fc.boolean(),
+    store: fc.option(
+      fc.record({ store: fc.constantFrom(2 as const, 3, 4, 5), verify: fc.constantFrom(3 as const, 4) }),
+      { freq: 3 },
+    ),
+    profile: mostly<Application['profile']>(2, ['server'], ['callback', 'rest', 'promise']),
+    skip: mostly<Application['skip']>(2, ['unset', 'true', 'false'], ['function', 'token', 'callback']),
+    otherBy: fc.constantFrom<Application['otherBy']>('name', 'client', 'server', 'callback'),
+  })
+  .map((app) => (app.store && app.next ? app : { ...app, store: null }))
+  .chain((app) =>
+    fc.record({
+      ...(Object.fromEntries(Object.entries(app).map(([name, value]) => [name, fc.constant(value)])) as unknown as {
+        [K in keyof typeof app]: fc.Arbitrary<(typeof app)[K]>;
+      }),
+      skipScript: app.skip === 'callback' ? scripts(['true', 'false']) : returned(['true', 'false'], anyhow),
+      steps: steps(app),
+    }),
+  )
+  .map(consistent);
+
+function steps(app: Pick<Application, 'verify' | 'store' | 'profile'>): fc.Arbitrary<Step[]> {
+  const round = fc.record({
+    do: fc.constant('round' as const),
+    responses: fc.oneof(
+      { weight: 2, arbitrary: fc.array(responses(app), { minLength: 1, maxLength: 1 }) },
+      { weight: 1, arbitrary: fc.array(responses(app), { minLength: 2, maxLength: 8 }) },
+    ),
+  });
+  const begun = fc.oneof(
+    { weight: 9, arbitrary: fc.array(starts(app.store), { minLength: 1, maxLength: 2 }) },
+    { weight: 1, arbitrary: fc.array(starts(app.store), { minLength: 8, maxLength: 11 }) },
+  );
+  const further = fc.oneof<fc.WeightedArbitrary<Step>[]>(
+    { weight: 3, arbitrary: starts(app.store) },
+    { weight: 6, arbitrary: round },
+    { weight: 1, arbitrary: fc.constant({ do: 'wait' as const }) },
+  );
+  return fc
+    .tuple(begun, fc.array(further, { maxLength: 2 }), round, fc.array(further, { maxLength: 2 }))
+    .map(([first, ...others]) => [...first, ...others.flat()]);
+}
+
+/** What is known to be wrong in the package, by name. `OPEN=name,name` tries it; a name goes when its fault has gone. */
+const openFaults: Record<string, (script: Script) => Script> = {
+  // An answer that is ignored, and is a promise that rejects, is an unhandled rejection.
+  'rejection ignored': (script) => {
+    const settled = (value: Value): Value => (value.as === 'rejection' ? { ...value, as: 'promise' } : value);
+    const answers = script.answers.toSorted((a, b) => a.step - b.step);
+    const first = ({ step }: Answer, index: number) =>
+      index === 0 && (step === 0 || (script.end === 'returns' && !script.value.as.startsWith('reject')));
+    const tamed = answers.map((each, index): Answer => {
+      if (!first(each, index)) return { ...each, value: settled(each.value), error: settled(each.error) };
+      return isNothing(each.error) ? each : { ...each, value: settled(each.value) };
+    });
+    return { ...script, answers: tamed };
+  },
+};
+
+const isNothing = ({ as, plain }: Value) => as === 'itself' && (plain === 'undefined' || plain === 'null');
+const open = Object.entries(openFaults).filter(([name]) => !process.env['OPEN']?.split(',').includes(name));
+const without = (script: Script) => open.reduce((tamed, [, tame]) => tame(tamed), script);
+
+/** The store of an application decides by itself about states that are forged. */
+const knownToStores: Partial<Record<Response['kind'], Response['kind']>> = {
+  'forged state': 'code',
+  'odd state': 'no state',
+  'forged access_denied': 'access_denied',
+};
+
+/** Lets responses refer to what began before them, and takes out what cannot be. */
+function consistent(app: Application): Application {
+  const begun: Start[] = [];
+  const made = app.steps.map((step): Step => {
+    if (step.do === 'start') {
+      const start = { ...step, id: begun.length, storeScript: without(step.storeScript) };
+      begun.push(start);
+      return start;
+    }
+    if (step.do === 'wait') return step;
+    const group = step.responses.length > 1;
+    const asked = step.responses.map((response): Response => {
+      const start = begun[response.start % begun.length];
+      // A session object that two processes share is only real one after the other.
+      const apart = app.sharing === 'shared' && (!group || response.during);
+      return {
+        ...response,
+        storeScript: without(response.storeScript),
+        profileScript: without(response.profileScript),
+        verifyScript: without(response.verifyScript),
+        start: start?.id ?? -1,
+        session: ((start?.session ?? 0) + response.session) % 2,
+        // Express with a session always has one.
+        noSession: response.noSession && !app.sharing.startsWith('express') && app.store === null,
+        at: app.store || (response.at === 'process' && !apart) ? 'main' : response.at,
+        during: response.during && app.store === null,
+        kind: app.store ? (knownToStores[response.kind] ?? response.kind) : response.kind,
+      };
+    });
+    return { do: 'round', responses: asked };
+  });
+  return {
+    ...app,
+    skipScript: without(app.skipScript),
+    steps: app.store ? made.map((step) => (step.do === 'start' ? { ...step, by: 'main' } : step)) : made,
+  };
+}
