@@ -15,9 +15,14 @@ import {
 } from './random-applications.ts';
 
 /** How an attempt may end. A user is known by the value of the application's script that it came from. */
-export type Outcome = { kind: 'redirect' | 'fail' | 'error' } | { kind: 'success'; user: Value };
+export type Outcome =
+  | { kind: 'redirect' | 'error' }
+  | { kind: 'success'; user: Value }
+  /** Accepted: after the state was, so that it may say what the server or verify said. */
+  | { kind: 'fail'; accepted: boolean };
 
-const fail: Outcome = { kind: 'fail' };
+const notAccepted: Outcome = { kind: 'fail', accepted: false };
+const fail: Outcome = { kind: 'fail', accepted: true };
 const error: Outcome = { kind: 'error' };
 
 // Values.
@@ -100,7 +105,8 @@ type Skip = 'skip' | 'ask' | 'error';
 
 export function skipOutcomes({ skip, skipScript }: Application): Skip[] {
   if (skip === 'true') return ['skip'];
-  if (skip === 'false' || skip === 'unset') return ['ask'];
+  // A text is neither a boolean nor a function: it never skips.
+  if (skip === 'false' || skip === 'unset' || skip === 'text') return ['ask'];
   if (skip === 'callback') {
     return answered<Skip>(skipScript, (value) => givenBy(value, skipBy, 'error'), 'error');
   }
@@ -225,8 +231,8 @@ export class Oracle {
     for (const response of responses) this.#unsettle(response);
     const contests: Contest[] = [];
     const expected = responses.map((response): Expected => {
-      if (response.noSession) return { response, outcomes: [fail, error], mayAsk: false };
-      return { response, outcomes: [fail], mayAsk: false };
+      if (response.noSession) return { response, outcomes: [notAccepted, error], mayAsk: false };
+      return { response, outcomes: [notAccepted], mayAsk: false };
     });
     for (const pending of this.#pending) {
       const claims = responses.filter((response) => pending.status !== 'gone' && this.#claims(response, pending));
@@ -238,7 +244,7 @@ export class Oracle {
         const mine = expected.find((each) => each.response === response);
         if (!mine) continue;
         const alone = candidates.length === 1 && pending.status === 'pending';
-        mine.outcomes = [...acceptedOutcomes(this.#application, response), ...(alone ? [] : [fail])];
+        mine.outcomes = [...acceptedOutcomes(this.#application, response), ...(alone ? [] : [notAccepted])];
         mine.mayAsk = response.kind === 'code';
       }
       pending.status = 'gone';
@@ -252,14 +258,14 @@ export class Oracle {
   #ofStore(response: Response): Expected {
     // An over-long state "is not compared": it is not said whether a store of the application's sees it.
     const tooLong = response.kind === 'long state';
-    if (!tooLong && !wellFormed.includes(response.kind)) return { response, outcomes: [fail], mayAsk: false };
+    if (!tooLong && !wellFormed.includes(response.kind)) return { response, outcomes: [notAccepted], mayAsk: false };
     const says = storeSays(response);
     const outcomes = says.flatMap((answer) => {
       if (answer === 'yes') return acceptedOutcomes(this.#application, response);
-      return [answer === 'no' ? fail : error];
+      return [answer === 'no' ? notAccepted : error];
     });
     const mayAsk = (tooLong || response.kind === 'code') && says.includes('yes');
-    return { response, outcomes: tooLong ? [fail, ...outcomes] : outcomes, mayAsk };
+    return { response, outcomes: tooLong ? [notAccepted, ...outcomes] : outcomes, mayAsk };
   }
 
   /** Whether a response is an answer to what is pending, in its session, at its strategy. */

@@ -57,7 +57,7 @@ export interface Response {
     | ('code' | 'access_denied' | 'server_error')
     | ('two states' | 'code and error' | 'empty code')
     | ('no state' | 'forged state' | 'empty state' | 'long state' | 'odd state')
-    | ('forged access_denied' | 'access_denied without state')
+    | ('forged access_denied' | 'access_denied without state' | 'forged server_error')
     | ('bare' | 'HEAD' | 'POST');
   /** Sent when the token request of another response to the same state has arrived at the server. */
   during: boolean;
@@ -80,11 +80,13 @@ export interface Application {
   sharing: 'shared' | 'copies' | 'express with callback' | 'express';
   /** Whether bare requests have a `next`, as in Express. */
   next: boolean;
+  /** Whether all requests have the strategy itself, as with `passport.authenticate(strategy)`, or each its own. */
+  itself: boolean;
   verify: 'object' | 'tokens' | 'profile' | 'done' | 'params' | 'rest';
   passReqToCallback: boolean;
   store: { store: 2 | 3 | 4 | 5; verify: 3 | 4 } | null;
   profile: 'server' | 'callback' | 'rest' | 'promise';
-  skip: 'unset' | 'true' | 'false' | 'function' | 'token' | 'callback';
+  skip: 'unset' | 'true' | 'false' | 'text' | 'function' | 'token' | 'callback';
   skipScript: Script;
   otherBy: 'name' | 'client' | 'server' | 'callback';
   steps: Step[];
@@ -140,107 +142,122 @@ function plainly(plain: Plain): fc.Arbitrary<Script> {
   return fc.constant({ answers: [{ step: 0, error: nothing, value }], end: 'returns', value: nothing });
 }
 
-function verifyScripts(form: Application['verify']): fc.Arbitrary<Script> {
-  if (form === 'done' || form === 'params' || form === 'rest') return scripts(['user', 'user', 'user', 'false']);
-  if (form === 'object') return returned(['user', 'user', 'user', 'false', 'refusal'], anyhow);
-  return returned(['user', 'user', 'false'], fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow));
+/** What of an application is out of the ordinary; the rest does what it should, so that much gets far. */
+type Part = 'verify' | 'store' | 'profile' | 'skip' | 'server' | 'visitor' | 'callback';
+type Frame = Pick<Application, 'verify' | 'store' | 'profile'> & { odd: Part[] };
+
+function verifyScripts({ verify, odd }: Frame): fc.Arbitrary<Script> {
+  if (verify === 'done' || verify === 'params' || verify === 'rest') {
+    return odd.includes('verify') ? scripts(['user', 'user', 'user', 'false']) : plainly('user');
+  }
+  const wanted = verify === 'object' ? anyhow : fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow);
+  if (odd.includes('verify')) return returned(['user', 'user', 'user', 'false', ...refusals(verify)], wanted);
+  return fc.constant({ answers: [], end: 'returns', value: { as: 'promise', plain: 'user', step: 1 } });
 }
 
-function responses(app: Pick<Application, 'verify' | 'store' | 'profile'>): fc.Arbitrary<Response> {
+const refusals = (verify: Application['verify']): Plain[] => (verify === 'object' ? ['refusal'] : []);
+
+/** `usual`, or where a part is odd one of the others in one of so many cases. */
+function oddly<T>({ odd }: Frame, part: Part, usual: T, weight: number, others: T[]): fc.Arbitrary<T> {
+  return odd.includes(part) ? mostly(weight, [usual], others) : fc.constant(usual);
+}
+
+function responses(frame: Frame): fc.Arbitrary<Response> {
+  const storeScript = frame.odd.includes('store') ? scripts(['true', 'text', 'false']) : plainly('true');
   return fc.record({
     start: fc.nat(20),
-    session: mostly(9, [0], [1]),
-    noSession: mostly(30, [false], [true]),
-    at: mostly<Handler>(3, ['main'], ['twin', 'other', 'process']),
+    session: oddly(frame, 'visitor', 0, 5, [1]),
+    noSession: oddly(frame, 'visitor', false, 20, [true]),
+    at: mostly<Handler>(4, ['main'], ['twin', 'other', 'process']),
     style: fc.constantFrom('path', 'query'),
-    kind: mostly<Response['kind']>(
-      3,
-      ['code', 'code', 'code', 'code', 'code', 'code', 'access_denied', 'server_error'],
-      [
-        ...(['two states', 'code and error', 'empty code', 'no state', 'forged state', 'empty state'] as const),
-        ...(['long state', 'odd state', 'forged access_denied', 'access_denied without state'] as const),
-        ...(['bare', 'HEAD', 'POST'] as const),
-      ],
-    ),
+    kind: oddly<Response['kind']>(frame, 'visitor', 'code', 1, [
+      ...(['access_denied', 'access_denied', 'server_error', 'two states', 'code and error', 'empty code'] as const),
+      ...(['no state', 'forged state', 'empty state', 'long state', 'odd state', 'bare', 'HEAD', 'POST'] as const),
+      ...(['forged access_denied', 'access_denied without state', 'forged server_error'] as const),
+    ]),
     during: mostly(3, [false], [true]),
-    token: mostly<Response['token']>(
-      8,
-      ['good'],
-      ['invalid_grant', 'invalid_client', 'status 500', 'not JSON', 'null', 'no token', 'redirect', 'reset'],
-    ),
-    account: mostly<Response['account']>(8, ['good'], ['no ID', 'refused', 'null', 'array']),
-    storeScript: app.store
-      ? fc.oneof(
-          { weight: 1, arbitrary: plainly('true') },
-          { weight: 2, arbitrary: scripts(['true', 'text', 'false']) },
-        )
-      : plainly('true'),
-    profileScript: profileScripts(app.profile),
-    verifyScript: verifyScripts(app.verify),
-    throws: mostly(6, [false], [true]),
+    token: oddly<Response['token']>(frame, 'server', 'good', 2, [
+      ...(['invalid_grant', 'invalid_client', 'status 500', 'not JSON', 'null', 'no token', 'redirect'] as const),
+      'reset',
+    ]),
+    account: oddly<Response['account']>(frame, 'server', 'good', 2, ['no ID', 'refused', 'null', 'array']),
+    storeScript,
+    profileScript: profileScripts(frame),
+    verifyScript: verifyScripts(frame),
+    throws: oddly(frame, 'callback', false, 2, [true]),
   });
 }
 
-function profileScripts(profile: Application['profile']): fc.Arbitrary<Script> {
-  if (profile === 'server') return plainly('user');
-  if (profile === 'promise') return returned(['user'], fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow));
-  return fc.oneof({ weight: 1, arbitrary: plainly('user') }, { weight: 2, arbitrary: scripts(['user']) });
+function profileScripts({ profile, odd }: Frame): fc.Arbitrary<Script> {
+  if (profile !== 'promise')
+    return profile !== 'server' && odd.includes('profile') ? scripts(['user']) : plainly('user');
+  if (odd.includes('profile')) return returned(['user'], fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow));
+  return fc.constant({ answers: [], end: 'returns', value: { as: 'promise', plain: 'user', step: 0 } });
 }
 
-function starts(store: Application['store']): fc.Arbitrary<Start> {
+function starts(frame: Frame): fc.Arbitrary<Start> {
   return fc.record({
     do: fc.constant('start' as const),
     id: fc.constant(0),
-    session: mostly(5, [0], [1]),
+    session: oddly(frame, 'visitor', 0, 4, [1]),
     by: mostly<Start['by']>(9, ['main'], ['other']),
-    storeScript: store
-      ? fc.oneof({ weight: 1, arbitrary: plainly('text') }, { weight: 1, arbitrary: scripts(['text']) })
-      : plainly('text'),
-    throws: mostly(8, [false], [true]),
+    storeScript: frame.store && frame.odd.includes('store') ? scripts(['text']) : plainly('text'),
+    throws: oddly(frame, 'callback', false, 4, [true]),
   });
 }
+
+const parts: Part[] = ['verify', 'store', 'profile', 'skip', 'server', 'visitor', 'callback'];
 
 /** Applications; four of five without a framework, which is faster. */
 export const applications: fc.Arbitrary<Application> = fc
   .record({
+    odd: fc.subarray(parts, { minLength: 1, maxLength: 3 }),
     sharing: mostly<Application['sharing']>(4, ['shared', 'copies'], ['express with callback', 'express']),
     next: fc.boolean(),
+    itself: fc.boolean(),
     verify: fc.constantFrom<Application['verify']>('object', 'object', 'tokens', 'profile', 'done', 'params', 'rest'),
     passReqToCallback: fc.boolean(),
-    store: fc.option(
-      fc.record({ store: fc.constantFrom(2 as const, 3, 4, 5), verify: fc.constantFrom(3 as const, 4) }),
-      { freq: 3 },
-    ),
-    profile: mostly<Application['profile']>(2, ['server'], ['callback', 'rest', 'promise']),
-    skip: mostly<Application['skip']>(2, ['unset', 'true', 'false'], ['function', 'token', 'callback']),
+    arities: fc.record({ store: fc.constantFrom(2 as const, 3, 4, 5), verify: fc.constantFrom(3 as const, 4) }),
+    own: fc.record({
+      profile: fc.constantFrom<Application['profile']>('callback', 'rest', 'promise'),
+      skip: fc.constantFrom<Application['skip']>('true', 'text', 'function', 'token', 'callback', 'callback'),
+    }),
     otherBy: fc.constantFrom<Application['otherBy']>('name', 'client', 'server', 'callback'),
   })
-  .map((app) => (app.store && app.next ? app : { ...app, store: null }))
-  .chain((app) =>
-    fc.record({
-      ...(Object.fromEntries(Object.entries(app).map(([name, value]) => [name, fc.constant(value)])) as unknown as {
-        [K in keyof typeof app]: fc.Arbitrary<(typeof app)[K]>;
-      }),
-      skipScript: app.skip === 'callback' ? scripts(['true', 'false']) : returned(['true', 'false'], anyhow),
-      steps: steps(app),
-    }),
-  )
+  .chain(({ arities, own, odd, ...app }) => {
+    const store = odd.includes('store') ? arities : null;
+    const profile = odd.includes('profile') ? own.profile : 'server';
+    const skip = odd.includes('skip') ? own.skip : 'unset';
+    return fc.record<Application>({
+      sharing: fc.constant(app.sharing),
+      next: fc.constant(app.next),
+      itself: fc.constant(app.itself),
+      verify: fc.constant(app.verify),
+      passReqToCallback: fc.constant(app.passReqToCallback),
+      otherBy: fc.constant(app.otherBy),
+      store: fc.constant(store),
+      profile: fc.constant(profile),
+      skip: fc.constant(skip),
+      skipScript: skip === 'callback' ? scripts(['true', 'false']) : returned(['true', 'false'], anyhow),
+      steps: steps({ ...app, odd, store, profile }),
+    });
+  })
   .map(consistent);
 
-function steps(app: Pick<Application, 'verify' | 'store' | 'profile'>): fc.Arbitrary<Step[]> {
+function steps(frame: Frame): fc.Arbitrary<Step[]> {
   const round = fc.record({
     do: fc.constant('round' as const),
     responses: fc.oneof(
-      { weight: 2, arbitrary: fc.array(responses(app), { minLength: 1, maxLength: 1 }) },
-      { weight: 1, arbitrary: fc.array(responses(app), { minLength: 2, maxLength: 8 }) },
+      { weight: 2, arbitrary: fc.array(responses(frame), { minLength: 1, maxLength: 1 }) },
+      { weight: 1, arbitrary: fc.array(responses(frame), { minLength: 2, maxLength: 8 }) },
     ),
   });
   const begun = fc.oneof(
-    { weight: 9, arbitrary: fc.array(starts(app.store), { minLength: 1, maxLength: 2 }) },
-    { weight: 1, arbitrary: fc.array(starts(app.store), { minLength: 8, maxLength: 11 }) },
+    { weight: 14, arbitrary: fc.array(starts(frame), { minLength: 1, maxLength: 2 }) },
+    { weight: 1, arbitrary: fc.array(starts(frame), { minLength: 8, maxLength: 11 }) },
   );
   const further = fc.oneof<fc.WeightedArbitrary<Step>[]>(
-    { weight: 3, arbitrary: starts(app.store) },
+    { weight: 3, arbitrary: starts(frame) },
     { weight: 6, arbitrary: round },
     { weight: 1, arbitrary: fc.constant({ do: 'wait' as const }) },
   );
@@ -274,6 +291,7 @@ const knownToStores: Partial<Record<Response['kind'], Response['kind']>> = {
   'forged state': 'code',
   'odd state': 'no state',
   'forged access_denied': 'access_denied',
+  'forged server_error': 'server_error',
 };
 
 /** Lets responses refer to what began before them, and takes out what cannot be. */

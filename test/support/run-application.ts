@@ -66,6 +66,7 @@ export async function runApplication(app: Application, around: Surroundings): Pr
   const stage = new Stage(app, around);
   const wrong: string[] = [];
   try {
+    if (app.skip === 'text' && stage.isRefused()) return [];
     const oracle = new Oracle(app);
     for (const step of app.steps) {
       if (step.do === 'wait') {
@@ -143,8 +144,13 @@ function matches({ ends: [end], made }: Attempt, outcome: Outcome): boolean {
   if (end?.kind !== outcome.kind) return false;
   // Passport gives errors to Express, for which these are none: it goes on to the next handler.
   if (end.kind === 'error') return Boolean(end.value) && end.value !== 'route' && end.value !== 'router';
+  if (outcome.kind === 'fail') return outcome.accepted || !afterAcceptance.includes(codeOf(end.value));
   return outcome.kind !== 'success' || (made.has(outcome.user) && made.get(outcome.user) === end.value);
 }
+
+/** What a failure may tell only when the state was accepted. */
+const afterAcceptance: unknown[] = ['access_denied', 'invalid_grant', 'verify_refused'];
+const codeOf = (info: unknown) => (info as { code?: unknown } | null | undefined)?.code;
 
 /** Of several responses to one state exactly one is taken. */
 function wrongContest(claims: Attempt[], maybeNone: boolean): string[] {
@@ -191,6 +197,16 @@ class Stage {
     const made = this.#made(handler === 'process' ? elsewhere : here, handler === 'other');
     this.#strategies.set(handler, made);
     return made;
+  }
+
+  /** Whether the options are refused: a mistake in them may be a TypeError at once. */
+  isRefused(): boolean {
+    try {
+      return !this.#strategy('main');
+    } catch (error) {
+      if (error instanceof TypeError) return true;
+      throw error;
+    }
   }
 
   #made({ PowerFolderStrategy }: Library, other: boolean): Strategy {
@@ -269,6 +285,7 @@ class Stage {
   #skip(): any {
     const { skip, skipScript } = this.#app;
     if (skip === 'true' || skip === 'false') return skip === 'true';
+    if (skip === 'text') return 'false';
     // It is not told whose sign-in it is about.
     const run = (done?: unknown) => perform('skipUserProfile', newAttempt('skip'), skipScript, done);
     if (skip === 'callback') return (_token: unknown, done: unknown) => run(done);
@@ -397,7 +414,8 @@ class Stage {
         attempt.ends.push({ kind, value, info });
         if (throws) throwFrom(attempt);
       };
-    const inRequest = Object.assign(Object.create(this.#strategy(at)), {
+    const strategy = this.#strategy(at);
+    const inRequest = Object.assign(this.#app.itself ? strategy : Object.create(strategy), {
       ...{ success: record('success'), fail: record('fail'), redirect: record('redirect') },
       ...{ error: record('error'), pass: record('pass') },
     });
@@ -473,15 +491,19 @@ class Stage {
 
   /** Waits until attempts have ended; hooks that will not answer are helped by letting a minute pass. */
   async #ended(attempts: Attempt[]): Promise<void> {
-    const limit = Date.now() + this.#around.hangLimit;
+    const begun = Date.now();
+    const bare = !this.#app.sharing.startsWith('express');
+    let minutes = 0;
     for (let quiet = 0; attempts.some(({ ends }) => ends.length === 0); ) {
       await turn();
       quiet = isQuiet() ? quiet + 1 : 0;
       if (quiet > 4) {
         letAMinutePass();
         quiet = 0;
+        minutes++;
       }
-      if (Date.now() > limit) {
+      // Only against what never ends. Without HTTP of ours nothing is under way when minutes pass in vain.
+      if (Date.now() > begun + (bare && minutes > 1000 ? 1000 : this.#around.hangLimit)) {
         this.hung = true;
         return;
       }
@@ -556,6 +578,7 @@ function parameters(kind: Response['kind'], id: string, state: string): string {
     'empty state': `${code}&state=`,
     'long state': `${code}&state=${'a'.repeat(513)}`,
     'odd state': `${code}&state=${state}%C3%A9`,
+    'forged server_error': `error=server_error&state=forged${id}`,
     'forged access_denied': `error=access_denied&state=forged${id}`,
     'access_denied without state': 'error=access_denied',
     bare: '',
