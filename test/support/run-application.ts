@@ -218,6 +218,8 @@ class Stage {
       clientSecret: 'secret',
       callbackURL: this.#callbackURL(other),
       passReqToCallback,
+      // However slow this machine is.
+      timeout: 600_000,
       ...(skip !== 'unset' && { skipUserProfile: this.#skip() }),
       ...(store && { store: this.#store() }),
     };
