@@ -47,7 +47,7 @@ export interface Start {
 
 /** An authorization response arrives. */
 export interface Response {
-  /** The `id` of the beginning that it answers. */
+  /** The `id` of the beginning that it answers; as it is drawn, how many began since. */
   start: number;
   session: number;
   noSession: boolean;
@@ -105,8 +105,16 @@ function mostly<T>(weight: number, usual: T[], others: T[]): fc.Arbitrary<T> {
   );
 }
 
+/** What is taken for a user, a yes or a profile by mistake. */
+const traps: Plain[] = ['array', 'array', 'function', 'true', 'text', 'object', 'timer', 'undefined'];
+
 function values(usual: Plain[], as: fc.Arbitrary<Value['as']>): fc.Arbitrary<Value> {
-  return fc.record({ as, plain: mostly(2, usual, plains), step: fc.nat(3) });
+  const plain = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...usual) },
+    { weight: 2, arbitrary: fc.constantFrom(...traps) },
+    { weight: 1, arbitrary: fc.constantFrom(...plains) },
+  );
+  return fc.record({ as, plain, step: fc.nat(3) });
 }
 
 const itself = fc.constant('itself' as const);
@@ -150,7 +158,7 @@ function verifyScripts({ verify, odd }: Frame): fc.Arbitrary<Script> {
   if (verify === 'done' || verify === 'params' || verify === 'rest') {
     return odd.includes('verify') ? scripts(['user', 'user', 'user', 'false']) : plainly('user');
   }
-  const wanted = verify === 'object' ? anyhow : fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow);
+  const wanted = verify === 'object' ? anyhow : fc.oneof(wrapped, anyhow);
   if (odd.includes('verify')) return returned(['user', 'user', 'user', 'false', ...refusals(verify)], wanted);
   return fc.constant({ answers: [], end: 'returns', value: { as: 'promise', plain: 'user', step: 1 } });
 }
@@ -165,7 +173,7 @@ function oddly<T>({ odd }: Frame, part: Part, usual: T, weight: number, others: 
 function responses(frame: Frame): fc.Arbitrary<Response> {
   const storeScript = frame.odd.includes('store') ? scripts(['true', 'text', 'false']) : plainly('true');
   return fc.record({
-    start: fc.nat(20),
+    start: mostly(3, [0], [1, 2, 5, 10]),
     session: oddly(frame, 'visitor', 0, 5, [1]),
     noSession: oddly(frame, 'visitor', false, 20, [true]),
     at: mostly<Handler>(4, ['main'], ['twin', 'other', 'process']),
@@ -191,7 +199,7 @@ function responses(frame: Frame): fc.Arbitrary<Response> {
 function profileScripts({ profile, odd }: Frame): fc.Arbitrary<Script> {
   if (profile !== 'promise')
     return profile !== 'server' && odd.includes('profile') ? scripts(['user']) : plainly('user');
-  if (odd.includes('profile')) return returned(['user'], fc.oneof({ weight: 3, arbitrary: wrapped }, anyhow));
+  if (odd.includes('profile')) return returned(['user'], fc.oneof(wrapped, anyhow));
   return fc.constant({ answers: [], end: 'returns', value: { as: 'promise', plain: 'user', step: 0 } });
 }
 
@@ -211,7 +219,7 @@ const parts: Part[] = ['verify', 'store', 'profile', 'skip', 'server', 'visitor'
 /** Applications; four of five without a framework, which is faster. */
 export const applications: fc.Arbitrary<Application> = fc
   .record({
-    odd: fc.subarray(parts, { minLength: 1, maxLength: 3 }),
+    odd: fc.oneof(fc.constant<Part[]>(['verify']), fc.subarray(parts, { minLength: 1, maxLength: 3 })),
     sharing: mostly<Application['sharing']>(4, ['shared', 'copies'], ['express with callback', 'express']),
     next: fc.boolean(),
     itself: fc.boolean(),
@@ -245,25 +253,26 @@ export const applications: fc.Arbitrary<Application> = fc
   .map(consistent);
 
 function steps(frame: Frame): fc.Arbitrary<Step[]> {
+  const some = (least: number, most: number) => fc.array(starts(frame), { minLength: least, maxLength: most });
+  const begun = fc.oneof(
+    { weight: 30, arbitrary: some(1, 1) },
+    { weight: 8, arbitrary: some(0, 2) },
+    { weight: 1, arbitrary: some(8, 11) },
+  );
+  const waited = mostly<Step[]>(12, [[]], [[{ do: 'wait' }]]);
+  const several = (least: number, most: number) => fc.array(responses(frame), { minLength: least, maxLength: most });
   const round = fc.record({
     do: fc.constant('round' as const),
     responses: fc.oneof(
-      { weight: 2, arbitrary: fc.array(responses(frame), { minLength: 1, maxLength: 1 }) },
-      { weight: 1, arbitrary: fc.array(responses(frame), { minLength: 2, maxLength: 8 }) },
+      { weight: 6, arbitrary: several(1, 1) },
+      { weight: 2, arbitrary: several(2, 3) },
+      { weight: 1, arbitrary: several(4, 8) },
     ),
   });
-  const begun = fc.oneof(
-    { weight: 14, arbitrary: fc.array(starts(frame), { minLength: 1, maxLength: 2 }) },
-    { weight: 1, arbitrary: fc.array(starts(frame), { minLength: 8, maxLength: 11 }) },
-  );
-  const further = fc.oneof<fc.WeightedArbitrary<Step>[]>(
-    { weight: 3, arbitrary: starts(frame) },
-    { weight: 6, arbitrary: round },
-    { weight: 1, arbitrary: fc.constant({ do: 'wait' as const }) },
-  );
+  const visit = fc.tuple(begun, waited, round).map(([first, then, last]): Step[] => [...first, ...then, last]);
   return fc
-    .tuple(begun, fc.array(further, { maxLength: 2 }), round, fc.array(further, { maxLength: 2 }))
-    .map(([first, ...others]) => [...first, ...others.flat()]);
+    .tuple(some(1, 1), fc.array(visit, { minLength: 1, maxLength: 4 }))
+    .map(([first, visits]) => [...first, ...visits.flat()]);
 }
 
 /** What is known to be wrong in the package, by name. `OPEN=name,name` tries it; a name goes when its fault has gone. */
@@ -306,7 +315,7 @@ function consistent(app: Application): Application {
     if (step.do === 'wait') return step;
     const group = step.responses.length > 1;
     const asked = step.responses.map((response): Response => {
-      const start = begun[response.start % begun.length];
+      const start = begun.at(-1 - (response.start % begun.length));
       // A session object that two processes share is only real one after the other.
       const apart = app.sharing === 'shared' && (!group || response.during);
       return {
