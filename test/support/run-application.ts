@@ -1,6 +1,6 @@
 /** Runs a random application, and compares how its attempts end with what the oracle allows. */
 import { type IncomingMessage, request } from 'node:http';
-import { isDeepStrictEqual } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import session from 'express-session';
 import passport from 'passport';
@@ -14,6 +14,7 @@ import {
   type Response,
   type Script,
   type Start,
+  type Thrown,
   type Value,
 } from './random-applications.ts';
 import { after, clock, isQuiet, letAMinutePass, turn, turns } from './staged-time.ts';
@@ -408,13 +409,13 @@ class Stage {
       ...{ method, originalUrl, url: originalUrl, query: {}, headers: { 'x-attempt': attempt.id }, session: used },
       ...(this.#app.next && { next: (error: unknown) => surface(attempt, error, 'next') }),
     };
-    const throws = attempt.start?.throws || attempt.response?.throws;
+    const throws = attempt.start?.throws || attempt.response?.throws || false;
     const record =
       (kind: Attempt['ends'][number]['kind']) =>
       (value?: unknown, info?: unknown): void => {
         if (attempt.ends.length === 0 && copies && used && session !== undefined) this.#sessions[session] = used;
         attempt.ends.push({ kind, value, info });
-        if (throws) throwFrom(attempt);
+        throwFrom(attempt, throws);
       };
     const strategy = this.#strategy(at);
     const inRequest = Object.assign(this.#app.itself ? strategy : Object.create(strategy), {
@@ -445,7 +446,7 @@ class Stage {
       const answered = (error: unknown, user?: unknown, info?: unknown) => {
         if (error !== null) attempt.ends.push({ kind: 'error', value: error });
         else attempt.ends.push({ kind: user === false ? 'fail' : 'success', value: user, info });
-        if (attempt.response?.throws) throwFrom(attempt);
+        throwFrom(attempt, attempt.response?.throws ?? false);
         res.end();
       };
       const options = this.#options(attempt);
@@ -522,7 +523,7 @@ class Stage {
     const { warnings, mishaps } = this.#around.takeNoise();
     const wrong = mishaps;
     for (const warning of warnings) {
-      const attempt = this.#attempts.find(({ id }) => brief(warning).includes(sentinel(id)));
+      const attempt = this.#attempts.find((each) => isThrown(each, warning));
       if (attempt) attempt.surfaced.push('warning');
       else wrong.push(`A warning: ${brief(warning)}`);
     }
@@ -551,11 +552,15 @@ function newAttempt(id: string): Attempt {
 // What the application's callback throws
 
 const sentinel = (id: string) => `<thrown by the callback of attempt ${id}>`;
-const isThrown = ({ id }: Attempt, error: unknown) => error instanceof Error && error.message === sentinel(id);
+/** Whether it is what the callback threw, or an error made of it. */
+const isThrown = ({ id }: Attempt, error: unknown) => inspect(error).includes(sentinel(id));
 
-function throwFrom(attempt: Attempt): never {
+function throwFrom(attempt: Attempt, kind: Thrown): void {
+  if (!kind) return;
   attempt.thrown = true;
-  throw new Error(sentinel(attempt.id));
+  const text = sentinel(attempt.id);
+  if (kind === 'error') throw new Error(text);
+  throw kind === 'object' ? { text } : text;
 }
 
 function surface(attempt: Attempt, error: unknown, where: string): void {
