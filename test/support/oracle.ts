@@ -29,7 +29,7 @@ const error: Outcome = { kind: 'error' };
 
 const falsy: Plain[] = ['undefined', 'null', 'false', 'zero', 'empty text', 'NaN'];
 const texts: Plain[] = ['text', 'route', 'long text', 'odd text'];
-const objects: Plain[] = ['object', 'user', 'timer', 'error'];
+const objects: Plain[] = ['object', 'user', 'timer', 'error', 'shared error'];
 
 /** What comes of a value that is awaited: itself, or an error. */
 function awaited({ as, plain }: Value): Plain | 'rejected' {

@@ -4,6 +4,7 @@ import { inspect, isDeepStrictEqual } from 'node:util';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import session from 'express-session';
 import passport from 'passport';
+import { TokenError } from 'passport-oauth2';
 import type * as PassportPowerFolder from 'passport-powerfolder';
 import { type Expected, Oracle, type Outcome, skipOutcomes, startOutcomes } from './oracle.ts';
 import {
@@ -59,6 +60,7 @@ export interface Surroundings {
 /** Instead of the profile, where verify does not take it. */
 const notDeclared = Symbol('not declared');
 
+let sharedError = new TokenError('An error for which several waited', 'server_error');
 let applicationNumber = 0;
 let attemptNumber = 0;
 
@@ -113,10 +115,7 @@ function differences(app: Application, attempt: Attempt, { outcomes, mayAsk }: O
   if (attempt.tokenRequests > (mayAsk ? 1 : 0)) {
     wrong.push(`${what} sent ${attempt.tokenRequests} token requests; allowed: ${mayAsk ? 1 : 0}`);
   }
-  const mark = attempt.response && !app.store ? { mark: attempt.response.start } : undefined;
-  if (end?.kind === 'success' && mark && !isDeepStrictEqual((end.info as { state?: unknown })?.state, mark)) {
-    wrong.push(`${what} got the state ${brief(end.info)} instead of ${brief(mark)}`);
-  }
+  wrong.push(...wrongState(app, attempt).map((text) => `${what} ${text}`));
   for (const [hook, calls] of Object.entries(attempt.calls)) {
     if (calls > 1) wrong.push(`${what} called ${hook} ${calls} times`);
   }
@@ -126,6 +125,15 @@ function differences(app: Application, attempt: Attempt, { outcomes, mayAsk }: O
   }
   if (attempt.calls['verify'] && attempt.profile !== notDeclared) wrong.push(...wrongProfile(app, attempt, what));
   return wrong;
+}
+
+/** A success tells the application's state; the others may. Nobody is told that of somebody else. */
+function wrongState(app: Application, { response, ends: [end] }: Attempt): string[] {
+  if (!response || !end || app.store) return [];
+  const mark = { mark: response.start };
+  const told = stateOf(end.kind === 'success' ? end.info : end.value);
+  if (isDeepStrictEqual(told, mark) || (told === undefined && end.kind !== 'success')) return [];
+  return [`was told the state ${brief(told)} instead of ${brief(mark)}`];
 }
 
 function wrongProfile(app: Application, { profile, made, id, response }: Attempt, what: string): string[] {
@@ -151,6 +159,7 @@ function matches({ ends: [end], made }: Attempt, outcome: Outcome): boolean {
 
 /** What a failure may tell only when the state was accepted. */
 const afterAcceptance: unknown[] = ['access_denied', 'invalid_grant', 'verify_refused'];
+const stateOf = (info: unknown) => (info as { state?: unknown } | null | undefined)?.state;
 const codeOf = (info: unknown) => (info as { code?: unknown } | null | undefined)?.code;
 
 /** Of several responses to one state exactly one is taken. */
@@ -180,6 +189,7 @@ class Stage {
   #end = () => {};
 
   constructor(app: Application, around: Surroundings) {
+    sharedError = new TokenError('An error for which several waited', 'server_error');
     this.#app = app;
     this.#around = around;
     this.#origin = 'http://127.0.0.1:9';
@@ -527,7 +537,9 @@ class Stage {
       if (attempt) attempt.surfaced.push('warning');
       else wrong.push(`A warning: ${brief(warning)}`);
     }
-    for (const { id, ends, thrown, surfaced } of this.#attempts) {
+    for (const attempt of this.#attempts) {
+      const { id, ends, thrown, surfaced } = attempt;
+      wrong.push(...wrongState(this.#app, attempt).map((text) => `In the end response ${id} ${text}`));
       if (ends.length > 1) wrong.push(`Attempt ${id} ended ${ends.length} times: ${ends.map(({ kind }) => kind)}`);
       if (surfaced.length !== (thrown ? 1 : 0)) {
         wrong.push(`What the callback of attempt ${id} threw came out as [${surfaced}] instead of once`);
@@ -658,6 +670,7 @@ function plainly(plain: Plain, id: string): unknown {
     user: () => ({ id: `user-${id}` }),
     timer: () => setTimeout(() => {}, 1).unref(),
     error: () => new Error('An error of the application'),
+    'shared error': () => sharedError,
     refusal: () => undefined,
   };
   return makers[plain]();
