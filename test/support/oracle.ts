@@ -80,7 +80,7 @@ function givenBy<T>(value: Value, by: (plain: Plain | 'rejected') => T[], failed
 
 // verify
 
-export function verifyOutcomes(form: Application['verify'], script: Script): Outcome[] {
+function verifyOutcomes(form: Application['verify'], script: Script): Outcome[] {
   if (form === 'done' || form === 'params' || form === 'rest') return answered(script, givenUser, error);
   if (script.end === 'throws') return [error];
   if (form !== 'object' && script.value.as === 'itself') return [error];
@@ -121,7 +121,7 @@ function skipBy(plain: Plain | 'rejected'): Skip[] {
 }
 
 /** Whether there is a profile to give to verify. */
-export function profileOutcomes({ profile }: Application, { profileScript, account }: Response): boolean[] {
+function profileOutcomes({ profile }: Application, { profileScript, account }: Response): boolean[] {
   if (profile === 'server') return [account === 'good'];
   const isObject = (plain: Plain | 'rejected') => objects.includes(plain as Plain);
   if (profile !== 'promise') {
@@ -135,7 +135,7 @@ export function profileOutcomes({ profile }: Application, { profileScript, accou
 
 // An authorization response with an accepted state
 
-export function acceptedOutcomes(application: Application, response: Response): Outcome[] {
+function acceptedOutcomes(application: Application, response: Response): Outcome[] {
   if (response.kind === 'access_denied') return [fail];
   if (response.kind === 'server_error') return [error];
   if (response.token !== 'good') return [response.token === 'invalid_grant' ? fail : error];
