@@ -1,5 +1,6 @@
 /** The sign-in: the room that knows Passport. */
 import { hash, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import type { Request } from 'express';
 import type passport from 'passport';
 import {
@@ -171,7 +172,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
         // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
         // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
         if (req.next) req.next(asError(thrown));
-        else process.emitWarning(asError(thrown) as Error);
+        // As a text: anything can be thrown, and emitWarning throws at what is no Error of Node's own.
+        else process.emitWarning(`The application's callback to passport.authenticate threw ${inspect(thrown)}`);
       });
   }
 
