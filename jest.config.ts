@@ -13,8 +13,8 @@ const config: Config = {
   },
   collectCoverageFrom: ['lib/**/*.ts', 'example-app/**/*.ts'],
   maxWorkers: 2,
-  // Only against tests that hang: none is there to measure time, and the machine may be busy.
-  testTimeout: 180_000,
+  // Only against tests that hang: none is there to measure time, the machine may be busy, and the registry slow.
+  testTimeout: 600_000,
 };
 
 export default config;

@@ -141,7 +141,8 @@ export class PowerFolderOAuth2 extends OAuth2 {
         .finally(() => this.#refreshes.delete(refreshToken));
       this.#refreshes.set(refreshToken, refresh);
     }
-    return await refresh;
+    // To each caller its own: what one of them does to it is not the others'.
+    return { ...(await refresh) };
   }
 
   /** The same tokens while they are valid for `leeway` milliseconds more; else refreshed ones. */

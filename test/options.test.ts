@@ -1,12 +1,14 @@
 import { inspect } from 'node:util';
+import * as fc from 'fast-check';
 import {
   callbackRoute,
   PowerFolderStrategy,
   type PowerFolderStrategyOptions,
   registerClient,
 } from 'passport-powerfolder';
+import { callbackTest, readAuthorizationResponse } from '../lib/authorization.ts';
 import { checkCallback } from '../lib/check.ts';
-import { checkedTransport, nearest } from '../lib/configuration.ts';
+import { checkedTransport, checkedURL, nearest } from '../lib/configuration.ts';
 
 const required: PowerFolderStrategyOptions = {
   serverURL: 'https://pf.example',
@@ -184,6 +186,13 @@ describe('the option callbackURL', () => {
     ['typographic quotation marks', '“https://app.example/oauth”', /^callbackURL has quotation marks around it/],
     ['a host that was not there', 'https://undefined/oauth', /^callbackURL has "undefined" for its host; check where/],
     ['the scheme twice', 'https://https://app.example/oauth', /^callbackURL has "https" for its host; check where/],
+    [
+      'a part of the host that was not there',
+      'https://.example.com/oauth',
+      /^callbackURL has an empty part in its host/,
+    ],
+    ['two dots in the host', 'https://app..example/oauth', /^callbackURL has an empty part in its host/],
+    ['a dot for a host', 'https://./oauth', /^callbackURL has an empty part in its host/],
     ['port 0', 'https://app.example:0/oauth', /^callbackURL has the port 0/],
     [
       'an answer in its path',
@@ -238,6 +247,136 @@ describe('the option callbackURL', () => {
   });
 });
 
+/** Texts that are nearly URLs: pieces that URL parsers, people and configuration files make something else of. */
+const nearlyURLs = fc
+  .tuple(
+    fc.constantFrom(
+      'https://',
+      'https:',
+      'HTTPS://',
+      'https:/',
+      'https:///',
+      'https:\\\\',
+      'http://',
+      ' https://',
+      '"https://',
+    ),
+    fc.constantFrom(
+      'app.example',
+      'APP.example',
+      'bücher.example',
+      'localhost',
+      'LOCALHOST.',
+      '127.1',
+      '0x7f.1',
+      '[::1]',
+      '[0::1]',
+      '1',
+      'a_b',
+      'a%2eb',
+      'u:p@h',
+      'xn--a',
+      '',
+    ),
+    fc.constantFrom('', ':443', ':80', ':8443', ':0', ':', ':08'),
+    fc.array(
+      fc.oneof(
+        fc.constantFrom(
+          '/',
+          '//',
+          '/.',
+          '/..',
+          '/%2e',
+          '/%2E%2e',
+          '\\',
+          ';',
+          '%',
+          '%2f',
+          '%41',
+          '%c3%bc',
+          '%C3',
+          'oauth',
+          '/code=',
+          '/STATE=x',
+          '/error%3D',
+          '&',
+          '=',
+          '?',
+          '#',
+          '@',
+          ':',
+          '*',
+          '(',
+          '|',
+          '[',
+          '^',
+          '`',
+          "'",
+          '"',
+          '<',
+          ' ',
+          '\t',
+          '\n',
+          '\ufeff',
+          '\u200b',
+          'ü',
+          'u\u0308',
+          'é',
+          '\u{1f600}',
+          '\ud83d',
+          '\u202e',
+          '+',
+          '~',
+          '$',
+        ),
+        fc.string({ unit: 'grapheme', maxLength: 3 }),
+      ),
+      { maxLength: 6 },
+    ),
+  )
+  .map(([scheme, host, port, path]) => `${scheme}${host}${port}${path.join('')}`);
+
+it('R53: every callback URL either works in all of its places, or is refused with a spelling that does', () => {
+  void fc.assert(
+    fc.property(nearlyURLs, (callbackURL) => {
+      const message = refusalOf({ callbackURL, allowInsecureHTTP: true });
+      if (message !== 'accepted') {
+        const [, right] = / write (https?:\/\/\S+)$/.exec(message) ?? [];
+        // It may have another mistake, but not the same one again.
+        if (right !== undefined)
+          expect(refusalOf({ callbackURL: right, allowInsecureHTTP: true })).not.toContain(' write http');
+        return;
+      }
+      const { href, pathname } = new URL(callbackURL);
+      expect(href).toBe(callbackURL);
+      const path = pathname.replace(/\/$/, '');
+      for (const answer of [`${path}/code=c&state=s`, `${pathname}/code=c&state=s`, `${pathname}?code=c&state=s`]) {
+        expect(readAuthorizationResponse(answer)).toEqual({ kind: 'code', code: 'c', state: 's' });
+        expect(callbackTest(pathname)({ originalUrl: answer })).toBe(true);
+        expect(callbackRoute(pathname).test(answer)).toBe(true);
+      }
+      expect(decodeURI(pathname)).not.toMatch(/[\p{Cc};\\]|\/\/|\/\.{1,2}(\/|$)/u);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it('R53: every URL of the server either means what it looks like, or is refused', () => {
+  void fc.assert(
+    fc.property(nearlyURLs, (serverURL) => {
+      const message = refusalOf({ serverURL, allowInsecureHTTP: true });
+      if (message !== 'accepted') return;
+      // Scheme, two slashes, and a host that stays what it is.
+      const [, host = ''] = /^https?:\/\/([^/:[]+|\[[^\]]+\])(?::\d*)?(?:[/?]|$)/i.exec(serverURL) ?? [];
+      expect(host).not.toBe('');
+      const { hostname } = new URL(serverURL);
+      if (/^[a-z.]+$/i.test(host)) expect(hostname).toBe(host.toLowerCase());
+      expect(serverURL).not.toMatch(/[\s\\#]|^[^/]*\/\/[^/]*@|\p{Cf}/u);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 describe('the URLs of the server', () => {
   const urls = ['serverURL', 'authorizationURL', 'tokenURL', 'userProfileURL'];
   it.each(urls)('R53: %s is refused when it means something else than it looks', (option) => {
@@ -262,11 +401,26 @@ describe('the URLs of the server', () => {
       ['https://https://pf.example/x', /has "https" for its host/],
       ['https://undefined/x', /has "undefined" for its host/],
       ['https://pf.example:0/x', /has the port 0/],
+      ['https://@pf.example', /must not hold a user name or password/],
+      ['https://:@pf.example', /must not hold a user name or password/],
+      ['https:@pf.example', /must not hold a user name or password/],
       ['https:root:pw-sentinel@pf.example', /must not hold a user name or password/],
       ['https:\\\\root:pw-sentinel@pf.example', /must not hold a user name or password/],
     ];
     for (const [value, message] of cases)
       expect([value, refusalOf({ [option]: value })]).toEqual([value, expect.stringMatching(message)]);
+  });
+
+  it('R53: with an umlaut is read the same the thousandth time, where URL.canParse of Node 20 is not', () => {
+    const accepted = (value: string) => {
+      try {
+        return checkedURL(value, 'serverURL').hostname;
+      } catch {
+        return 'refused';
+      }
+    };
+    const seen = new Set(Array.from({ length: 50_000 }, () => accepted('https://bücher.example')));
+    expect([...seen]).toEqual(['xn--bcher-kva.example']);
   });
 
   it('R53: serverURL is refused when it is one of the endpoints', () => {

@@ -39,8 +39,6 @@ describe('the simulated server', () => {
   });
 });
 
-/** Milliseconds; a registry may be slow, too. */
-const installing = 600_000;
 const typeScripts = ['5.4', '5.9', '6', '7'];
 
 describe('the packed package', () => {
@@ -64,7 +62,7 @@ describe('the packed package', () => {
     run('npm', [...install, `./${packed.filename}`, 'passport@0.7.0'], project);
     const compilers = typeScripts.map((version) => `typescript-${version}@npm:typescript@${version}`);
     run('npm', [...install, '-D', ...compilers, '@types/node@20'], project);
-  }, installing);
+  });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
   const node = (file: string, source: string) => {
@@ -90,7 +88,7 @@ describe('the packed package', () => {
         ),
       ].sort(),
     );
-    expect(unpackedSize).toBeLessThan(250_000);
+    expect(unpackedSize).toBeLessThan(300_000);
   });
 
   it('brings three packages, type packages aside', () => {
@@ -185,49 +183,45 @@ export { route, server, client, told };
     },
   );
 
-  it(
-    'is all that a copy of the example app needs: the commands of its README, elsewhere',
-    async () => {
-      const elsewhere = mkdtempSync(join(tmpdir(), 'passport-powerfolder-copy-'));
-      const copy = join(elsewhere, 'my-app');
-      execFileSync('cp', ['-r', join(repository, 'example-app'), copy]);
-      const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball];
-      execFileSync('npm', install, { cwd: copy, stdio: 'pipe' });
+  it('is all that a copy of the example app needs: the commands of its README, elsewhere', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'passport-powerfolder-copy-'));
+    const copy = join(elsewhere, 'my-app');
+    execFileSync('cp', ['-r', join(repository, 'example-app'), copy]);
+    const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball];
+    execFileSync('npm', install, { cwd: copy, stdio: 'pipe' });
 
-      const { PATH, HOME } = process.env;
-      const npm = spawn('npm', ['start'], { cwd: copy, env: { PATH, HOME, PORT: '0' }, stdio: 'pipe' });
-      let output = '';
-      for (const stream of [npm.stdout, npm.stderr]) {
-        stream.on('data', (chunk) => {
-          output += chunk;
-        });
-      }
-      const ended = once(npm, 'close');
-      const said = (pattern: RegExp) => pattern.exec(output)?.[1];
-      try {
-        await until(() => npm.exitCode !== null || said(/^The app is at (\S+)$/m));
-        const url = said(/^The app is at (http:\/\/localhost:\d+)$/m);
-        if (!url) throw new Error(`The copy did not start: ${output}`);
-        const browser = new Browser(sameOrigin);
-        const account = await logInAndAllow(browser, await browser.visit(`${url}/account`), {
-          username: said(/^username: (\S+)$/m) ?? '',
-          password: said(/^password: (\S+)$/m) ?? '',
-        });
-        expect([account.status, account.url]).toEqual([200, `${url}/account`]);
-        const folders = await browser.visit(`${url}/folders`);
-        expect([folders.status, folders.text]).toEqual([200, expect.stringContaining('<td class="modified">')]);
-        expect((await browser.visit(`${url}/style.css`)).status).toBe(200);
-      } finally {
-        // The process that logs is the app itself; npm ends with it.
-        const pid = Number(said(/"pid":(\d+)/));
-        if (npm.exitCode === null) process.kill(pid || (npm.pid as number), 'SIGTERM');
-        await ended;
-        rmSync(elsewhere, { recursive: true, force: true });
-      }
-      expect(npm.exitCode).toBe(0);
-    },
-    installing,
-  );
+    const { PATH, HOME } = process.env;
+    const npm = spawn('npm', ['start'], { cwd: copy, env: { PATH, HOME, PORT: '0' }, stdio: 'pipe' });
+    let output = '';
+    for (const stream of [npm.stdout, npm.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk;
+      });
+    }
+    const ended = once(npm, 'close');
+    const said = (pattern: RegExp) => pattern.exec(output)?.[1];
+    try {
+      await until(() => npm.exitCode !== null || said(/^The app is at (\S+)$/m));
+      const url = said(/^The app is at (http:\/\/localhost:\d+)$/m);
+      if (!url) throw new Error(`The copy did not start: ${output}`);
+      const browser = new Browser(sameOrigin);
+      const account = await logInAndAllow(browser, await browser.visit(`${url}/account`), {
+        username: said(/^username: (\S+)$/m) ?? '',
+        password: said(/^password: (\S+)$/m) ?? '',
+      });
+      expect([account.status, account.url]).toEqual([200, `${url}/account`]);
+      const folders = await browser.visit(`${url}/folders`);
+      expect([folders.status, folders.text]).toEqual([200, expect.stringContaining('<td class="modified">')]);
+      expect((await browser.visit(`${url}/style.css`)).status).toBe(200);
+    } finally {
+      // The process that logs is the app itself; npm ends with it.
+      const pid = Number(said(/"pid":(\d+)/));
+      if (npm.exitCode === null) process.kill(pid || (npm.pid as number), 'SIGTERM');
+      await ended;
+      rmSync(elsewhere, { recursive: true, force: true });
+    }
+    expect(npm.exitCode).toBe(0);
+  });
 });
 
 describe('the example app', () => {

@@ -97,6 +97,8 @@ describe('refreshAccessToken', () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => strategy.refreshAccessToken(refreshToken)));
     expect(refreshes()).toHaveLength(1);
     expect(new Set(all.map(({ accessToken }) => accessToken)).size).toBe(1);
+    // Each has tokens of its own: what one caller does to them is not the others'.
+    expect(new Set(all).size).toBe(20);
     await strategy.refreshAccessToken(String(all[0]?.refreshToken));
     expect(refreshes()).toHaveLength(2);
   });

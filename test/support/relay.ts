@@ -10,7 +10,7 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-export interface Held {
+interface Held {
   /** Resolves when the server has begun to answer. */
   answered: Promise<unknown>;
   /** Lets the answer go on its way. */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Milliseconds; only against waiting for ever. On a busy machine, what is waited for may take its time. */
-const longest = 60_000;
+const longest = 120_000;
 
 /** Waits until the condition gives something true, and gives that back. Tests may set the clock that `Date` shows. */
 export async function until<T>(condition: () => T | Promise<T>): Promise<NonNullable<T>> {
