@@ -133,9 +133,11 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
     const { clientID, clientSecret, scope, scopeSeparator } = options;
-    // passport-oauth2's own client, store and hooks are not used.
+    // passport-oauth2's own client, store and hooks are not used. Without a session key it would make one by url.parse,
+    // which is deprecated.
+    const sessionKey = 'not used';
     super(
-      { authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', scope, scopeSeparator },
+      { authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', sessionKey, scope, scopeSeparator },
       verify as unknown as VerifyFunction,
     );
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
