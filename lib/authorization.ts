@@ -136,19 +136,22 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   if (pathStart === undefined && query === '') return { kind: 'none' };
 
   const segment = pathStart === undefined ? '' : path.slice(pathStart + 1);
-  const pairs = segment.split('&');
-  if (query !== '') pairs.push(...query.split('&'));
-  const values: { [name in ResponseParameter]?: string } = {};
+  // Without a prototype, as what is inherited did not come with the request.
+  const values: { [name in ResponseParameter]?: string } = Object.create(null);
   // A redirect URI that brought a response of its own: the server's stands behind it.
   let invalid = rawURL.length > longestURL || pathForm.test(rawURL.slice((pathStart ?? queryStart) + 1));
-  for (const pair of pairs) {
+  for (const pair of segment.split('&').concat(query.split('&'))) {
     const equals = pair.indexOf('=');
-    const name = decoded(equals < 0 ? pair : pair.slice(0, equals));
+    const name = decodedName(equals < 0 ? pair : pair.slice(0, equals));
     if (!isResponseParameter(name)) continue;
+    if (values[name] !== undefined) {
+      invalid = true;
+      continue;
+    }
     const raw = equals < 0 ? '' : pair.slice(equals + 1);
     // Only prose has spaces. A plus in a code is taken for itself: a server that means a space writes %20.
     const value = decoded(name === 'error_description' ? raw.replaceAll('+', ' ') : raw);
-    if (value === undefined || values[name] !== undefined || hasControlCharacter(value)) invalid = true;
+    if (value === undefined || hasControlCharacter(value)) invalid = true;
     values[name] = value ?? '';
   }
   if (pathStart === undefined && values.code === undefined && values.error === undefined) return { kind: 'none' };
@@ -162,8 +165,13 @@ export function readAuthorizationResponse(rawURL: string): AuthorizationResponse
   return code === undefined && error === undefined ? { kind: 'none' } : { kind: 'invalid' };
 }
 
-function isResponseParameter(name: string | undefined): name is ResponseParameter {
+function isResponseParameter(name: string): name is ResponseParameter {
   return responseParameters.has(name);
+}
+
+/** The names that count are ASCII, so what else an escape stands for does not matter, and none can be malformed. */
+function decodedName(name: string): string {
+  return name.replace(/%([0-7][\da-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }
 
 function decoded(text: string): string | undefined {
@@ -195,7 +203,7 @@ export function callbackRoute(path = '/oauth'): RegExp {
   if (typeof path !== 'string' || !/^\/[^?#]*[^?#/]\/*$/.test(path)) {
     throw new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')");
   }
-  const asked = path.replace(/\/+$/, '');
+  const asked = withoutSlashesAtEnd(path);
   const right = plainPath(new URL(`http://localhost${asked}`).pathname);
   if (asked !== right) {
     throw new TypeError(
@@ -206,15 +214,6 @@ export function callbackRoute(path = '/oauth'): RegExp {
   const route = new RegExp(`^${literal}(?:[/?]|$)`, 'i');
   callbackRoutes.add(route);
   return route;
-}
-
-/** What is read of a request here; all but the first is Express's. */
-interface RoutedRequest {
-  originalUrl: string;
-  /** As the route saw it: without the path that a router is mounted at. */
-  url?: string | undefined;
-  baseUrl?: string | undefined;
-  route?: { path?: unknown };
 }
 
 /** What is read of a request to know its route; all but the first are Express's. */
@@ -229,7 +228,7 @@ interface RoutedRequest {
 
 /** Tells whether a request came to the callback: through {@link callbackRoute}, or at or under the callback URL's path. */
 export function callbackTest(callbackPath: string): (req: RoutedRequest) => boolean {
-  const callback = callbackPath.replace(/\/+$/, '').toLowerCase();
+  const callback = withoutSlashesAtEnd(callbackPath).toLowerCase();
   return (req) => {
     if (cameByCallbackRoute(req)) return true;
     const path = originForm(req.originalUrl).toLowerCase();
@@ -279,4 +278,9 @@ function isLiteral(route: unknown): boolean {
 
 function comparable(path: string): string {
   return path.replace(/\/$/, '').toLowerCase();
+}
+
+function withoutSlashesAtEnd(path: string): string {
+  // Without the look behind, each of many slashes before something else would be a new beginning.
+  return path.replace(/(?<!\/)\/+$/, '');
 }

@@ -9,7 +9,7 @@ import { rootCertificates } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { Agent } from 'undici';
 import { checkCallback, checkServer, connectionProblem, type Finding } from './check.ts';
-import { checkedTransport, serverBase } from './configuration.ts';
+import { checkedTransport, nearest, serverBase } from './configuration.ts';
 import { PowerFolderError, plainText } from './errors.ts';
 import type { Transport } from './http.ts';
 import { registerClient } from './registration.ts';
@@ -85,7 +85,11 @@ the time; and whether the callback URL is one. Signs nobody in and changes nothi
   --help                  print this
 
 The client's secret is read from $POWERFOLDER_CLIENT_SECRET.
-The exit status is 0 when all is well, and 1 otherwise.
+It is sent only to a server that has refused a made-up client, and this client with a
+made-up secret, as PowerFolder does: three token requests in all.
+
+The exit status is 0 when all that was asked for was checked and is well. It is 1 when
+something is wrong, or could not be checked.
 `,
     options: {
       server: { type: 'string' },
@@ -101,7 +105,8 @@ The exit status is 0 when all is well, and 1 otherwise.
     help: `Usage: passport-powerfolder simulate [--port N] [--callback-style path|query] [--host NAME]
 
 Starts a simulated PowerFolder server on this machine, for development and tests
-only, and prints its address, who can sign in, and a client with its secret.
+only. Tells its address and who can sign in on the standard error; the standard output
+is lines for .env: the address, and a client with its secret.
 
   --port N                port to listen on (default: any free one)
   --callback-style STYLE  how the answer comes back to your application: as
@@ -111,6 +116,8 @@ only, and prints its address, who can sign in, and a client with its secret.
                           Browsers share cookies between all ports of a name; so give
                           the one that your application does not use.
   --help                  print this
+
+  passport-powerfolder simulate > .env
 `,
     options: { port: { type: 'string' }, 'callback-style': { type: 'string' }, host: { type: 'string' } },
     run: simulate,
@@ -217,28 +224,6 @@ function refuseOption(rawName: string, known: string[]): never {
   );
 }
 
-/** The candidate that was probably meant: at most two fifths of it typed differently. */
-function nearest(typed: string, candidates: string[]): string | undefined {
-  const [best] = candidates
-    .map((candidate) => ({ candidate, distance: distance(typed.toLowerCase(), candidate) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length * 0.4)))
-    .sort((a, b) => a.distance - b.distance);
-  return best?.candidate;
-}
-
-/** Levenshtein's. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a.slice(0, 50)].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + (letter === b[j] ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
 /** A sentence in which the options of our functions are called as they are on the command line. */
 function inWords(sentence: string): string {
   const names = {
@@ -265,9 +250,33 @@ function paint(stream: { isTTY?: boolean }, env: CommandLine['env'], colour: key
   return stream.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb' ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text;
 }
 
-/** A line of an environment file, which is quoted where a shell or dotenv would read it differently. */
-function environmentLine(name: string, value: string): string {
-  return `${name}=${/^[\w.,:/@%+~-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}\n`;
+/**
+ * A line of an environment file that sh (`. ./.env`), Node (`--env-file`) and dotenv read alike.
+ *
+ * Between single quotes all three take everything for itself, and none knows a way to write a single quote there; dotenv
+ * takes `\\'` for one. Between double quotes sh replaces `$`, `` ` `` and `\\`, and the others replace `\\n`.
+ *
+ * @throws {Error} for a value that has no such spelling, with what to do.
+ */
+export function environmentLine(name: string, value: string): string {
+  // No ~ here, for which sh puts a home directory.
+  if (/^[\w.,:/@%+-]+$/.test(value)) return `${name}=${value}\n`;
+  // A lone surrogate cannot be written in UTF-8.
+  if (!/[\p{Cc}\p{Cs}]|\\$/u.test(value)) {
+    if (!value.includes("'")) return `${name}='${value}'\n`;
+    if (!/["$`\\]/.test(value)) return `${name}="${value}"\n`;
+  }
+  throw new Mistake(
+    `${name} cannot be written so that sh, Node and dotenv read it alike: it has a ' together with ", $, a backquote or a backslash, or a backslash at its end, or a control character. Choose another value, such as letters, digits and hyphens; in a URL write %27 for a '.`,
+  );
+}
+
+/**
+ * What comes before these lines where they may be appended to a file: its last line may have no end, and may have a
+ * backslash there, with which sh joins the next line to it.
+ */
+function beforeLines({ isTTY }: CommandLine['stdout']): string {
+  return isTTY ? '' : '\n\n';
 }
 
 /** How the server is reached, by the options that `register` and `check` share. */
@@ -304,6 +313,8 @@ async function register(values: Values, io: CommandLine): Promise<number> {
   const serverURL = serverBase(server, transport);
   const clientSecret = env['POWERFOLDER_CLIENT_SECRET'] || undefined;
   const clientID = (values['client-id'] as string | undefined) ?? (env['POWERFOLDER_CLIENT_ID'] || undefined);
+  const serverLine = environmentLine('POWERFOLDER_URL', serverURL);
+  if (clientID !== undefined) environmentLine('POWERFOLDER_CLIENT_ID', clientID);
   try {
     const password =
       env['POWERFOLDER_ADMIN_PASSWORD'] || (await askPassword(`Password of ${plainText(username)}: `, io));
@@ -315,7 +326,7 @@ async function register(values: Values, io: CommandLine): Promise<number> {
       clientID,
       clientSecret,
     });
-    stdout.write(environmentLine('POWERFOLDER_URL', serverURL));
+    stdout.write(beforeLines(stdout) + serverLine);
     stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', client.clientID));
     if (!clientSecret) stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', client.clientSecret));
     stderr.write(
@@ -335,24 +346,62 @@ async function register(values: Values, io: CommandLine): Promise<number> {
 }
 
 /**
- * One line of the standard input; on a terminal after a question, and without echo. There node's readline does the
- * editing, while what it would show goes nowhere.
+ * The first line of the standard input; on a terminal the answer to a question, typed without echo. It is asked again
+ * when the process was stopped meanwhile.
+ *
+ * @throws {Mistake} when no password is given.
  */
-async function askPassword(question: string, { stdin, stderr }: CommandLine): Promise<string> {
+async function askPassword(question: string, io: CommandLine): Promise<string> {
+  for (;;) {
+    const answer = await ask(question, io);
+    if (typeof answer === 'string') return answer;
+    // To the whole process group, as the terminal does for Ctrl-Z: npx, which waits for this process, has to stop too.
+    // Without job control nothing stops, and the question comes again at once.
+    if (answer.stop) process.kill(0, 'SIGTSTP');
+  }
+}
+
+/** The answer; or that the question has to be asked again, after stopping (Ctrl-Z) or having been stopped. */
+async function ask(question: string, { stdin, stderr }: CommandLine): Promise<string | { stop: boolean }> {
   const terminal = stdin.isTTY === true;
+  // readline does the editing, while what it would show goes nowhere.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: stdin, output: nowhere, terminal, historySize: 0 });
-  // Only now: what is typed from here on is not echoed.
-  if (terminal) stderr.write(question);
+  let onStop = () => {};
+  let onContinue = () => {};
   try {
-    return await new Promise<string>((resolve, reject) => {
-      const give = (line: string) =>
-        line === '' ? reject(new Mistake('No password was given; nothing was registered.')) : resolve(line);
-      lines.once('line', give);
-      lines.once('close', () => give(''));
-      lines.once('SIGINT', () => reject(new Mistake('Cancelled; nothing was registered.')));
+    return await new Promise((resolve, reject) => {
+      const refuse = (why: string) => reject(new Mistake(`${why}; nothing was registered.`));
+      const given: string[] = [];
+      const decide = () => {
+        const [line = ''] = given;
+        if (line === '') refuse('No password was given');
+        // The first line alone may not be what was meant, and the others may be commands.
+        else if (terminal && (given.length > 1 || lines.line !== ''))
+          refuse('More than one line was pasted. Give the password alone');
+        else resolve(line);
+      };
+      lines.on('line', (line) => {
+        given.push(line);
+        if (!terminal) decide();
+        // The lines of a paste come at once.
+        else if (given.length === 1) setImmediate(decide);
+      });
+      lines.once('close', () => given.length === 0 && refuse('No password was given'));
+      lines.once('error', () => refuse('The terminal was closed'));
+      if (!terminal) return;
+      onStop = () => resolve({ stop: true });
+      onContinue = () => resolve({ stop: false });
+      lines.once('SIGINT', () => refuse('Cancelled'));
+      lines.once('SIGTSTP', onStop);
+      process.once('SIGTSTP', onStop);
+      process.once('SIGCONT', onContinue);
+      // Only now: what is typed from here on is not echoed, and a stop is noticed.
+      stderr.write(question);
     });
   } finally {
+    process.removeListener('SIGTSTP', onStop).removeListener('SIGCONT', onContinue);
+    // Gives the terminal its echo back.
     lines.close();
     if (terminal) stderr.write('\n');
   }
@@ -363,13 +412,11 @@ async function check(values: Values, { env, stdout }: CommandLine): Promise<numb
   const clientID = required(values, 'client-id', env, 'POWERFOLDER_CLIENT_ID');
   const transport = transportOf(values);
   const marks = { ok: ['green', 'ok   '], wrong: ['red', 'WRONG'], unclear: ['yellow', '?    '] } as const;
-  let problems = 0;
-  const checked: string[] = [];
+  const subjects: Record<Finding['verdict'], string[]> = { ok: [], wrong: [], unclear: [] };
   const report = ({ verdict, about, text }: Finding) => {
     const [colour, mark] = marks[verdict];
     stdout.write(`${paint(stdout, env, colour, mark)}  ${about.padEnd(8)}  ${inWords(text)}\n`);
-    if (verdict === 'wrong') problems++;
-    if (verdict === 'ok') checked.push(about);
+    subjects[verdict].push(about);
   };
   try {
     const findings = checkServer(server, clientID, env['POWERFOLDER_CLIENT_SECRET'], transport);
@@ -379,12 +426,16 @@ async function check(values: Values, { env, stdout }: CommandLine): Promise<numb
   }
   const { 'callback-url': callbackURL } = values;
   if (typeof callbackURL === 'string') report(checkCallback(callbackURL, transport));
-  stdout.write(
-    problems === 0
-      ? `No problem found; checked: ${checked.join(', ')}.\n`
-      : `${problems} ${problems === 1 ? 'problem' : 'problems'} found.\n`,
-  );
-  return problems === 0 ? 0 : 1;
+  const { ok, wrong, unclear } = subjects;
+  const well = wrong.length === 0 && unclear.length === 0 && ok.length > 0;
+  const summary = [
+    well && 'No problem found',
+    wrong.length > 0 && `${wrong.length} ${wrong.length === 1 ? 'problem' : 'problems'} found`,
+    unclear.length > 0 && `Could not be checked: ${unclear.join(', ')}`,
+    wrong.length === 0 && ok.length > 0 && `${well ? 'checked' : 'Checked'}: ${ok.join(', ')}`,
+  ].filter(Boolean);
+  stdout.write(`${summary.join(well ? '; ' : '. ')}.\n`);
+  return well ? 0 : 1;
 }
 
 async function simulate(values: Values, { stdout, stderr }: CommandLine): Promise<number> {
@@ -408,16 +459,15 @@ async function simulate(values: Values, { stdout, stderr }: CommandLine): Promis
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
-  stdout.write(`server: ${server.url}
+  // All but the lines for .env, so that `simulate > .env` writes such a file.
+  stderr.write(`server: ${server.url}
 username: ${server.username}
 password: ${server.password}
-client id: ${server.clientID}
-client secret: ${server.clientSecret}
 administrator: ${server.admin.username}
 administrator's password: ${server.admin.password}
 
 `);
-  stdout.write(environmentLine('POWERFOLDER_URL', server.url));
+  stdout.write(beforeLines(stdout) + environmentLine('POWERFOLDER_URL', server.url));
   stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', server.clientID));
   stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', server.clientSecret));
   stderr.write('A simulated PowerFolder server, for development and tests only. Ctrl-C ends it.\n');
@@ -429,6 +479,8 @@ administrator's password: ${server.admin.password}
 if (require.main === module) {
   // Whoever reads the output may stop before its end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
+  // Until there is an answer: a process that has nothing left to wait for ends by itself.
+  process.exitCode = 1;
   // Not process.exit, which would cut off what is still being written to a pipe.
   void main(process.argv.slice(2), process).then((status) => {
     process.exitCode = status;

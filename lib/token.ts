@@ -294,9 +294,9 @@ function readTokenResponse(
     try {
       // The hook makes an error of what it is given, so it is not given what we sent.
       const mask = masking(secrets);
-      error = parseError(json ? JSON.stringify(json, hiding(mask)) : mask(response.body), status);
+      error = parseError(json ? maskedJSON(response.body, mask) : mask(response.body), status);
     } catch {
-      // passport-oauth2 lets its hook throw on a body that it cannot read; JSON.stringify throws on too many brackets.
+      // passport-oauth2 lets its hook throw on a body that it cannot read.
     }
     if (error) throw answered(error, answer);
     if (succeeded) throw invalid('an error without a code');
@@ -363,10 +363,10 @@ function isTime(milliseconds: number): boolean {
 }
 
 /**
- * More than the header of a request may hold at most servers, so that a longer access token is of no use. It also bounds
- * what there is to hide in refusals.
+ * Jetty, on which PowerFolder runs, takes no more in the header of a request, so that a longer access token is of no
+ * use. It also bounds what there is to hide in refusals.
  */
-const longestToken = 16 * 1024;
+const longestToken = 8 * 1024;
 
 /** Visible ASCII only, as a token goes into a header (RFC 6750 section 2.1). */
 function isToken(value: unknown): value is string {
@@ -380,18 +380,17 @@ const publicWords = new Set(
   ),
 );
 
-/** For JSON.stringify: hides secrets in strings, in the names of members, and in numbers, as a code may be one. */
-function hiding(mask: (text: string) => string) {
-  const hidden = (text: string) => (publicWords.has(text) ? text : mask(text));
-  return (_name: string, value: unknown): unknown => {
-    if (typeof value === 'string') return hidden(value);
-    if (typeof value === 'number') {
-      const [digits, masked] = [String(value), mask(String(value))];
-      return masked === digits ? value : masked;
-    }
-    if (!isObject(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, each]) => [hidden(name), each]));
-  };
+/** Strings and numbers, in a text that is JSON. */
+const jsonScalars = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
+
+/** A JSON text in which secrets are hidden: in strings, in the names of members, and in numbers, as a code may be one. */
+function maskedJSON(json: string, mask: (text: string) => string): string {
+  return json.replace(jsonScalars, (scalar) => {
+    const inner = scalar.startsWith('"') ? scalar.slice(1, -1) : scalar;
+    const text: string = inner.includes('\\') ? JSON.parse(scalar) : inner;
+    const masked = publicWords.has(text) ? text : mask(text);
+    return masked === text ? scalar : JSON.stringify(masked);
+  });
 }
 
 /**

@@ -248,9 +248,9 @@ describe('the answer to a token request', () => {
     });
   });
 
-  it('R28: has tokens of up to 16 KiB', async () => {
+  it('R28: has tokens of up to 8 KiB', async () => {
     const { strategy, refreshToken } = await start();
-    const longest = 'x'.repeat(16 * 1024);
+    const longest = 'x'.repeat(8 * 1024);
     server.failNext('refresh', { body: { access_token: longest, refresh_token: longest } });
     expect(await strategy.refreshAccessToken(refreshToken)).toEqual({ accessToken: longest, refreshToken: longest });
   });
@@ -309,6 +309,17 @@ describe('the answer to a token request', () => {
       expect(error).toMatchObject({ code: 'access_denied', message });
     },
   );
+
+  it('R27: keeps the words of a refusal of a hundred thousand brackets', async () => {
+    const { strategy, refreshToken } = await start();
+    const brackets = '['.repeat(100_000) + ']'.repeat(100_000);
+    server.failNext('refresh', { status: 400, body: `{"error":"x","a":${brackets},"error_description":"No."}` });
+    await expect(strategy.refreshAccessToken(refreshToken)).rejects.toMatchObject({
+      name: 'TokenError',
+      code: 'x',
+      message: 'No.',
+    });
+  });
 
   it('is taken for a refusal by an RFC 6749 word, even where that is the refresh token', async () => {
     const { strategy } = await start();
