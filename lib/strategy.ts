@@ -1,5 +1,6 @@
 /** The sign-in: the room that knows Passport. */
 import { hash, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import type { Request } from 'express';
 import type passport from 'passport';
 import {
@@ -132,10 +133,12 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     const options = strategyOptions(given);
     const settings = checkedSettings(options, verify);
     const { authorizationURL, tokenURL, callbackURL, transport } = settings;
-    const { clientID, clientSecret, scope, scopeSeparator, sessionKey = 'powerfolder' } = options;
-    // passport-oauth2's own client, store and hooks are not used.
+    const { clientID, clientSecret, scope, scopeSeparator } = options;
+    // passport-oauth2's own client, store and hooks are not used. Without a session key it would make one by url.parse,
+    // which is deprecated.
+    const sessionKey = 'not used';
     super(
-      bare({ authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', scope, scopeSeparator, sessionKey }),
+      bare({ authorizationURL, tokenURL, callbackURL, clientID, clientSecret: '', sessionKey, scope, scopeSeparator }),
       verify as unknown as VerifyFunction,
     );
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
@@ -179,12 +182,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
         // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
         // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
         if (req.next) req.next(asError(thrown));
-        else
-          process.emitWarning(
-            thrown instanceof Error
-              ? thrown
-              : new Error('What the callback to passport.authenticate threw is no Error', { cause: thrown }),
-          );
+        // As a text: anything can be thrown, and emitWarning throws at what is no Error of Node's own.
+        else process.emitWarning(`The application's callback to passport.authenticate threw ${inspect(thrown)}`);
       });
   }
 

@@ -249,7 +249,8 @@ describe('a sign-in that fails', () => {
   it('ends on a page when the answer comes to another browser', async () => {
     const app = await example();
     const response = await authorizationResponse(app.browser(), app);
-    expectClearPage(await app.browser().visit(response), 403, 'not started in this browser');
+    expectClearPage(await app.browser().visit(response), 403, 'sent no session');
+    expect(codes(app)).toEqual(['session_missing']);
     expect(app.powerFolder.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([]);
   });
 
@@ -664,7 +665,8 @@ describe('the logs', () => {
     expect(events.map(({ event, user, code }) => [event, user ?? code])).toEqual([
       ['signed in', '4xT9/kQ2+Vb7LmZr'],
       ['signed out', '4xT9/kQ2+Vb7LmZr'],
-      ['sign-in failed', 'state_unknown'],
+      // Signing out took the cookie.
+      ['sign-in failed', 'session_missing'],
     ]);
   });
 

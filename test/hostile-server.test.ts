@@ -459,7 +459,13 @@ describe('a process of its own', () => {
     );
     expect(stderr).toBe('');
     const actual = (JSON.parse(stdout) as object[]).map((error, index) => ({ name: rows[index]?.name, ...error }));
-    expect(actual).toMatchObject(rows.map(({ fault: _, ...row }) => row));
+    const answered = (code: string, status?: number) => (code === 'timeout' ? 504 : status === 503 ? 503 : 502);
+    expect(actual).toMatchObject(
+      rows.map(({ name, code, status }) => ({
+        ...{ name, code, status: answered(code, status) },
+        ...(status !== undefined && { serverStatus: status }),
+      })),
+    );
   });
 });
 

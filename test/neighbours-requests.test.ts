@@ -4,9 +4,11 @@ import passport from 'passport';
 import { PowerFolderStrategy } from 'passport-powerfolder';
 import { Browser } from './support/browser.ts';
 import { type Neighbour, signIn, startNeighbour } from './support/neighbour.ts';
+import { until } from './support/until.ts';
 
 let app: Neighbour | undefined;
 afterEach(async () => {
+  jest.restoreAllMocks();
   await app?.close();
   app = undefined;
 });
@@ -36,24 +38,35 @@ describe("Node's own HTTP server, whose requests have no originalUrl", () => {
     expect(JSON.parse((await signIn(app.url, new Browser())).text)).toEqual({ name: 'ada' });
   });
 
-  it('R27: hears of a mistake in the callback to passport.authenticate as of any other error', async () => {
-    const mistake = new Error('in the callback');
-    const heard: unknown[] = [];
-    app = await startNeighbour((all) => {
-      const authenticator = new passport.Passport();
-      authenticator.use(new PowerFolderStrategy(all, async () => ({})));
-      return (req: IncomingMessage, res: ServerResponse) => {
-        const callback = (error: unknown) => {
-          heard.push(error);
-          if (!error) throw mistake;
-          res.writeHead(500).end();
+  it.each([
+    ['an error', new Error('a mistake in the callback')],
+    ['an object', { status: 404, text: 'a mistake in the callback' }],
+    ['a text', 'a mistake in the callback'],
+  ])(
+    'R50: makes a warning of %s that the callback to passport.authenticate throws, and goes on',
+    async (_, mistake) => {
+      const warn = jest.spyOn(process, 'emitWarning');
+      const heard: unknown[] = [];
+      app = await startNeighbour((all) => {
+        const authenticator = new passport.Passport();
+        authenticator.use(new PowerFolderStrategy(all, async () => ({})));
+        return (req: IncomingMessage, res: ServerResponse) => {
+          const callback = (error: unknown) => {
+            heard.push(error);
+            res.end();
+            throw mistake;
+          };
+          authenticator.authenticate('powerfolder', callback)(Object.assign(req, { session: {} }), res, () => {});
         };
-        authenticator.authenticate('powerfolder', callback)(Object.assign(req, { session: {} }), res, () => {});
-      };
-    });
-    expect((await new Browser().visit(`${app.url}/oauth/code=x&state=forged`)).status).toBe(500);
-    expect(heard).toEqual([null, mistake]);
-  });
+      });
+      await new Browser().visit(`${app.url}/oauth/code=x&state=forged`);
+      const [warning] = await until(() => warn.mock.calls[0]);
+      expect(warning).toMatch(
+        /^The application's callback to passport\.authenticate threw .*a mistake in the callback/s,
+      );
+      expect([heard, warn.mock.results]).toEqual([[null], [expect.objectContaining({ type: 'return' })]]);
+    },
+  );
 });
 
 describe('a request with neither originalUrl nor url', () => {

@@ -97,16 +97,6 @@ export interface Application {
   steps: Step[];
 }
 
-/**
- * What is known to be wrong in the package, and left out until it is mended: then its lines go. `OPEN=ignored,thrown` tries
- * them.
- *
- * - `ignored`: a promise that rejects, given to a callback with an error, or after the first answer, is an unhandled rejection.
- * - `shared`: an error that several attempts end in carries the application's state of one of them to the others.
- * - `thrown`: so is an object that is no Error, thrown by the application's callback outside Express.
- */
-const leftOut = (name: 'ignored' | 'shared' | 'thrown') => !process.env['OPEN']?.split(',').includes(name);
-
 const plains: Plain[] = [
   ...(['undefined', 'null', 'false', 'zero', 'empty text', 'NaN', 'true', 'one', 'text', 'route'] as const),
   ...(['long text', 'odd text', 'array', 'function', 'object', 'timer', 'error', 'user'] as const),
@@ -121,8 +111,10 @@ function mostly<T>(weight: number, usual: T[], others: T[]): fc.Arbitrary<T> {
 }
 
 /** What is taken for a user, a yes or a profile by mistake. */
-const traps: Plain[] = ['array', 'array', 'function', 'true', 'text', 'object', 'timer', 'undefined'];
-if (!leftOut('shared')) traps.push(...new Array<Plain>(8).fill('shared error'));
+const traps: Plain[] = [
+  ...(['array', 'array', 'function', 'true', 'text', 'object', 'timer', 'undefined'] as const),
+  ...new Array<'shared error'>(8).fill('shared error'),
+];
 
 function values(usual: Plain[], as: fc.Arbitrary<Value['as']>): fc.Arbitrary<Value> {
   const plain = fc.oneof(
@@ -292,29 +284,6 @@ function steps(frame: Frame): fc.Arbitrary<Step[]> {
     .map(([first, visits]) => [...first, ...visits.flat()]);
 }
 
-const isNothing = ({ as, plain }: Value) => as === 'itself' && (plain === 'undefined' || plain === 'null');
-
-/** The script without rejections that are given in vain. */
-function settled(script: Script): Script {
-  if (!leftOut('ignored')) return script;
-  const fulfilled = (value: Value): Value => (value.as === 'rejection' ? { ...value, as: 'promise' } : value);
-  const isFirst = ({ step }: Answer, index: number) =>
-    index === 0 && (step === 0 || (script.end === 'returns' && !script.value.as.startsWith('reject')));
-  const answers = script.answers
-    .toSorted((a, b) => a.step - b.step)
-    .map((answer, index): Answer => {
-      const { error, value } = answer;
-      if (!isFirst(answer, index)) return { ...answer, value: fulfilled(value), error: fulfilled(error) };
-      return isNothing(error) ? answer : { ...answer, value: fulfilled(value) };
-    });
-  return { ...script, answers };
-}
-
-function thrownBy({ sharing, next }: Application, thrown: Thrown): Thrown {
-  const inExpress = sharing.startsWith('express') || next;
-  return thrown === 'object' && !inExpress && leftOut('thrown') ? 'error' : thrown;
-}
-
 /** The store of an application decides by itself about states that are forged. */
 const knownToStores: Partial<Record<Response['kind'], Response['kind']>> = {
   'forged state': 'code',
@@ -328,8 +297,7 @@ function consistent(app: Application): Application {
   const begun: Start[] = [];
   const made = app.steps.map((step): Step => {
     if (step.do === 'start') {
-      const own = { storeScript: settled(step.storeScript), throws: thrownBy(app, step.throws) };
-      const start = { ...step, ...own, id: begun.length };
+      const start = { ...step, id: begun.length };
       begun.push(start);
       return start;
     }
@@ -341,10 +309,6 @@ function consistent(app: Application): Application {
       const apart = app.sharing === 'shared' && (!group || response.during);
       return {
         ...response,
-        storeScript: settled(response.storeScript),
-        profileScript: settled(response.profileScript),
-        verifyScript: settled(response.verifyScript),
-        throws: thrownBy(app, response.throws),
         start: start?.id ?? -1,
         session: ((start?.session ?? 0) + response.session) % 2,
         // Express with a session always has one.
@@ -358,7 +322,6 @@ function consistent(app: Application): Application {
   });
   return {
     ...app,
-    skipScript: settled(app.skipScript),
     steps: app.store ? made.map((step) => (step.do === 'start' ? { ...step, by: 'main' } : step)) : made,
   };
 }

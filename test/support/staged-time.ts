@@ -32,13 +32,16 @@ export const after = {
   },
 };
 
-/** Requests of undici that are under way: nothing else takes time that is not counted in turns. */
-let underWay = 0;
-subscribe('undici:request:create', () => underWay++);
-for (const end of ['trailers', 'error']) subscribe(`undici:request:${end}`, () => underWay--);
+/** Requests of undici that are under way: nothing else takes time that is not counted in turns. One may end twice. */
+const underWay = new Set<unknown>();
+const requestOf = (message: unknown) => (message as { request: unknown }).request;
+subscribe('undici:request:create', (message) => underWay.add(requestOf(message)));
+for (const end of ['trailers', 'error']) {
+  subscribe(`undici:request:${end}`, (message) => underWay.delete(requestOf(message)));
+}
 
 /** Whether nothing is to happen by {@link after.turns}, and no server is waited for. */
-export const isQuiet = () => outstanding === 0 && underWay === 0;
+export const isQuiet = () => outstanding === 0 && underWay.size === 0;
 
 /** Timers of half a minute or more, which run by {@link letAMinutePass}. */
 const longTimers = new Set<LongTimer>();
