@@ -19,6 +19,9 @@ const noise = 1;
  */
 const mostPerDoubling = 3;
 
+/** What costs in proportion is seen to do so in one of the first; what does not, in none. */
+const mostAttempts = 30;
+
 /**
  * How many times as much an input costs when its size doubles, by two doublings at once: the least that was seen, once it
  * is little enough.
@@ -30,7 +33,7 @@ async function growth({ input }: Case, times: number): Promise<number> {
   };
   let [less, more] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   let perDoubling = Number.POSITIVE_INFINITY;
-  for (let attempt = 1; attempt <= 6 && (attempt <= 2 || perDoubling >= mostPerDoubling); attempt++) {
+  for (let attempt = 1; attempt <= mostAttempts && (attempt <= 2 || perDoubling >= mostPerDoubling); attempt++) {
     less = Math.min(less, await cost(repeated(quarter)));
     more = Math.min(more, await cost(repeated(whole)));
     perDoubling = Math.sqrt(more / Math.max(less, noise));

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import {
   type PowerFolderEndpoint,
@@ -74,9 +74,10 @@ describe('npm start', () => {
     const inFlight = browser.visit(`${app.url}/folders`);
     await answered;
     // A connection that is kept alive and idle must not hold the process.
-    const idle = httpRequest(app.url, { agent: false, headers: { connection: 'keep-alive' } });
+    const idle = httpRequest(app.url, { agent: new Agent({ keepAlive: true }) });
     idle.on('error', () => {}).end();
     await new Promise((resolve) => idle.once('response', (response) => response.resume().once('end', resolve)));
+    expect(idle.socket?.destroyed).toBe(false);
 
     const stopped = app.stop('SIGTERM');
     await until(() => idle.socket?.destroyed);
