@@ -12,11 +12,11 @@ import { failure } from './errors.ts';
 import type { PowerFolderProfile } from './profile.ts';
 import type { PendingSignIns } from './state.ts';
 
-export type Done = (error?: unknown, ...values: unknown[]) => void;
+type Done = (error?: unknown, ...values: unknown[]) => void;
 export type Hook = (...args: unknown[]) => unknown;
 
 /** Milliseconds for which a hook's answer is waited for: no attempt hangs for ever. */
-export const longestWait = 60_000;
+const longestWait = 60_000;
 
 /**
  * What a hook gave to its callback; promises among it are awaited.
@@ -24,7 +24,7 @@ export const longestWait = 60_000;
  * @param hook Its name, for messages.
  * @param call Calls the hook with the callback.
  */
-export function calledBack(hook: string, call: (done: Done) => unknown): Promise<unknown[]> {
+function calledBack(hook: string, call: (done: Done) => unknown): Promise<unknown[]> {
   const answer = new Promise<unknown[]>((resolve, reject) => {
     const returned = call((error, ...values) => {
       const all = Promise.all(values);
@@ -100,7 +100,7 @@ export class Refusal {
 }
 
 /** @returns A failure for `verify` to return, with a sentence for the visitor. */
-export function refuse(sentence: string): Refusal {
+function refuse(sentence: string): Refusal {
   return new Refusal(sentence);
 }
 

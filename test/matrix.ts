@@ -8,7 +8,9 @@ const versions = ['20', '22', '24', '26'];
 /** What depends on Node, Express, Passport and the session; the rest runs in `npm test`. */
 const suites = readdirSync(__dirname)
   .filter((file) =>
-    /^(authorization|combinations|neighbours-.*|sign-in|state|strategy|token|warnings)\.test\.ts$/.test(file),
+    /^(authorization|combinations|fake-timers|neighbours-.*|node-oauth|sign-in|state|strategy|timeouts|token|verify|warnings)\.test\.ts$/.test(
+      file,
+    ),
   )
   .map((file) => file.replace('.test.ts', ''));
 /** Milliseconds; only against a run that hangs. */

@@ -9,9 +9,9 @@ import { registerClient } from '../../lib/registration.ts';
 import { PowerFolderOAuth2, parseErrorResponse } from '../../lib/token.ts';
 
 /** Bytes of the largest answer that is read. */
-export const largestAnswer = 256 * 1024;
+const largestAnswer = 256 * 1024;
 /** Bytes of the largest URL, and of the largest headers, that Node lets through. */
-export const largestHead = 16 * 1024;
+const largestHead = 16 * 1024;
 /** Characters of the longest code that fits into an authorization response. */
 const longestCode = 4000;
 
