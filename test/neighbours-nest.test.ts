@@ -46,6 +46,22 @@ describe('@nestjs/passport', () => {
     expect([page.status, JSON.parse(page.text)]).toEqual([401, { message: 'Unauthorized', statusCode: 401 }]);
   });
 
+  it.each([
+    ['nothing', 401],
+    ['a promise of false', 401],
+    ['no rows', 401],
+    ['a promise in a list', 401],
+    ['a function', 500],
+    ['a rejection', 500],
+    ['a throw', 500],
+  ])('R50: signs nobody in when validate gives %s, and answers %d', async (username, status) => {
+    const browser = new Browser();
+    app.powerfolder.failNext('accounts', { body: { ID: 'x', username } });
+    const page = await signIn(app.url, browser);
+    expect([page.status, JSON.parse(page.text).user]).toEqual([status, undefined]);
+    expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({});
+  });
+
   it("R51: answers 503 when the server does, in Nest's words", async () => {
     app.powerfolder.failNext('token', { status: 503, body: 'down for maintenance' });
     const page = await signIn(app.url);
