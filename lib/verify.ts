@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util';
 import type { Request } from 'express';
-import { failure } from './errors.ts';
+import { failure, type PowerFolderFailureCode } from './errors.ts';
 import type { PowerFolderProfile } from './profile.ts';
 import type { PendingSignIns } from './state.ts';
 
@@ -158,10 +158,14 @@ function givenVerdict(user: unknown, info: unknown): Verdict {
   return { accepted: true, user, info: typeof info === 'string' ? { message: info } : info };
 }
 
-/** Passport takes a number for an HTTP status, and puts a text into a header. */
 function refused(info: unknown): Verdict {
-  const said = typeof info === 'string' ? { ...failure('verify_refused'), message: info } : info;
-  return { accepted: false, info: typeof said === 'object' && said !== null ? said : undefined };
+  return { accepted: false, info: reasonGiven(info, 'verify_refused') };
+}
+
+/** Passport would take a number for the HTTP status to answer with, and put a text into a header. */
+function reasonGiven(info: unknown, code: PowerFolderFailureCode): unknown {
+  if (typeof info === 'string') return { ...failure(code), message: info };
+  return typeof info === 'object' && info !== null ? info : undefined;
 }
 
 function notAUser(value: unknown): TypeError {
@@ -229,7 +233,7 @@ export function calledStore(store: { store: Hook; verify: Hook }, pkce: boolean)
     async take(req, state, meta) {
       const args = lengths.verify === 4 ? [state, meta] : [state];
       const [ok, value] = await calledBack('store.verify', (done) => store.verify(req, ...args, done));
-      if (!ok) return { taken: false, reason: value ?? failure('state_unknown') };
+      if (!ok) return { taken: false, reason: reasonGiven(value, 'state_unknown') ?? failure('state_unknown') };
       if (ok === true || typeof ok === 'string') {
         return { taken: true, verifier: ok === true ? undefined : ok, state: value };
       }

@@ -510,6 +510,8 @@ describe("R50: a store's verify", () => {
     ['an object', (done) => done(null, {}), neither],
     ['an empty list', (done) => done(null, []), neither],
     ['a reason', (done) => done(null, false, { code: 'mine' }), 'failure mine'],
+    ['a number, which Passport takes for a status', (done) => done(null, false, 200), refusal],
+    ['a text', (done) => done(null, false, 'für niemanden\n'), refusal],
     ['an error', (done) => done(new Error('said')), 'error said'],
   ];
 
