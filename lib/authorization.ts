@@ -8,7 +8,7 @@ import { plainPath } from './configuration.ts';
 
 /**
  * Writes authorization requests: the endpoint's URL with PowerFolder's four parameters in the documented order, and
- * further ones behind them, which replace none of these, and none in the endpoint's own query; undefined is left out.
+ * further ones behind them, which replace none of these, and none in the endpoint's own query; undefined and null are left out.
  */
 export function authorizationRequests(
   endpoint: string,
@@ -22,7 +22,7 @@ export function authorizationRequests(
   return (state, further) => {
     let url = start + state + rest;
     for (const [name, value] of Object.entries(further)) {
-      if (value === undefined || taken.has(name)) continue;
+      if (value === undefined || value === null || taken.has(name)) continue;
       url += `&${new URLSearchParams({ [name]: String(value) })}`;
     }
     return url;

@@ -258,15 +258,19 @@ export function redirectTarget({ status, headers }: HTTPResponse, { url }: HTTPR
   return URL.canParse(location, url) ? new URL(location, url) : undefined;
 }
 
-function connectionError(cause: unknown, message: HTTPRequest): Error {
-  const code = errorCode(cause);
+function connectionError(reason: unknown, message: HTTPRequest): Error {
+  const code = errorCode(reason);
+  if (/^UND_ERR_(RESPONSE|REQ_RETRY)$/.test(code)) {
+    return new TypeError(
+      `dispatcher has an interceptor that reads answers by itself (${code}); leave out those for errors, retries and redirects: a code is good once`,
+    );
+  }
   if (/^UND_ERR_(INVALID_ARG|NOT_SUPPORTED|CLOSED|DESTROYED)$/.test(code)) {
     return new TypeError(
       `undici refused to send the request (${code}): a header is undici's to set (see customHeaders), or dispatcher is closed or of another version than 7`,
     );
   }
-  // undici's parser error carries the bytes it could not read, and they may hold a token.
-  if (isObject(cause)) delete cause['data'];
+  const cause = plainCause(reason);
   // A status that there is none, such as 000, is an assertion of undici's.
   if (/^HPE_|^HTTPParserError$|^UND_ERR_HEADERS_OVERFLOW$|^ERR_ASSERTION$/.test(code)) {
     return new PowerFolderError('not_http', `${name(message)} sent something that is not HTTP (${code}).`, { cause });
@@ -282,6 +286,20 @@ function connectionError(cause: unknown, message: HTTPRequest): Error {
     return new PowerFolderError('unreachable', `${name(message)} could not be reached (${code}).`, { cause });
   }
   return new PowerFolderError('connection_lost', `${name(message)} broke off the connection (${code}).`, { cause });
+}
+
+/**
+ * What is told of a cause: nothing else that it carries, such as the bytes that undici's parser could not read, or an
+ * answer that an interceptor attached. They may hold a token.
+ */
+function plainCause(reason: unknown): Error {
+  const { message, code, errno, syscall, address, port, hostname } = Object(reason) as Record<string, unknown>;
+  const known = /^(E[A-Z_]+|HPE_\w+|UND_ERR_\w+|ERR_\w+|[A-Z_]*CERT[A-Z_]*|UNABLE_TO_\w+)$/.test(String(code));
+  const cause = new Error(known && typeof message === 'string' ? message : errorCode(reason));
+  for (const [name, value] of Object.entries({ code, errno, syscall, address, port, hostname })) {
+    if (typeof value === 'string' || typeof value === 'number') Object.assign(cause, { [name]: value });
+  }
+  return cause;
 }
 
 function errorCode(error: unknown): string {
@@ -322,6 +340,14 @@ export function bare<T extends object>(members: T): T {
 /** A member that the object has itself: what others put on `Object.prototype` is nobody's word (R57). */
 export function own<T extends object, K extends keyof T>(object: T, member: K): T[K] | undefined {
   return Object.hasOwn(object, member) ? object[member] : undefined;
+}
+
+/** Levels of an answer that are taken. `JSON.parse` reads more than `JSON.stringify`, and so a session, can write again. */
+export const deepest = 64;
+
+export function isShallow(json: unknown, levels = deepest): boolean {
+  if (typeof json !== 'object' || json === null) return true;
+  return levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1));
 }
 
 /** Whether a JSON value is an object, and not `null` or an array. */

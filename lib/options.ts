@@ -315,9 +315,9 @@ function checkState(state: unknown): void {
   );
 }
 
-/** What a session has for itself: express-session, cookie-session, koa-session and @fastify/session. */
+/** What Passport keeps in a session, and what a session has for itself: express-session, cookie-session, koa-session and @fastify/session. */
 const sessionMembers =
-  'passport cookie id req save reload regenerate destroy touch resetMaxAge maxAge isNew isChanged isPopulated populated length inspect get set delete options sessionId encryptedSessionId isModified isSaved toJSON'.split(
+  'passport messages flash returnTo cookie id req save reload regenerate destroy touch resetMaxAge maxAge isNew isChanged isPopulated populated length inspect get set delete options sessionId encryptedSessionId isModified isSaved toJSON'.split(
     ' ',
   );
 

@@ -1,6 +1,15 @@
 /** Who signed in: the account of the access token's owner, in Passport's normalised form. */
 import { PowerFolderError, serverAnswer } from './errors.ts';
-import { exchange, isObject, jsonObject, member, type Transport, unexpectedAnswer } from './http.ts';
+import {
+  deepest,
+  exchange,
+  isObject,
+  isShallow,
+  jsonObject,
+  member,
+  type Transport,
+  unexpectedAnswer,
+} from './http.ts';
 
 /** Passport's normalised profile of a PowerFolder account. */
 export interface PowerFolderProfile {
@@ -49,8 +58,15 @@ export async function requestProfile(
       serverAnswer(response),
     );
   }
-  const json = status === 200 ? jsonObject(response.body) : undefined;
+  const json = status >= 200 && status <= 299 ? jsonObject(response.body) : undefined;
   if (!json) throw unexpectedAnswer(message, response, advice);
+  if (!isShallow(json)) {
+    throw new PowerFolderError(
+      'invalid_response',
+      `The PowerFolder server sent an account of more than ${deepest} levels. Check userProfileURL.`,
+      serverAnswer(response),
+    );
+  }
   return parseProfile(json, response.body);
 }
 

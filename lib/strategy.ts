@@ -35,7 +35,13 @@ import {
 } from './options.ts';
 import { type PowerFolderProfile, requestProfile } from './profile.ts';
 import { longestState, type StateMetadata, type TakenSignIn } from './state.ts';
-import { PowerFolderOAuth2, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
+import {
+  isInvalidGrant,
+  PowerFolderOAuth2,
+  type PowerFolderTokens,
+  parseErrorResponse,
+  type TokenResponse,
+} from './token.ts';
 import { loadedProfile, type Refusal, skipsProfile } from './verify.ts';
 
 /** What `verify` gets in its form with one parameter. */
@@ -144,6 +150,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
     // for console.log, which does not look behind a getter.
     Object.defineProperty(this, '_settings', { get: () => settings });
+    refuseInert(this);
     const Client = PowerFolderOAuth2.with({
       transport,
       refreshByGET: settings.refreshByGET,
@@ -222,7 +229,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     }
     const scope = own(options, 'scope') ?? this._scope;
     const url = authorizationRequest(state, {
-      ...this.authorizationParams(options),
+      ...(await furtherParams('authorizationParams', this.authorizationParams(options))),
       ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
       ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
     });
@@ -267,7 +274,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     pending: TakenSignIn,
   ): Promise<Outcome> {
     const { state } = pending;
-    const params = { ...this.tokenParams(options), ...(pending.verifier && { code_verifier: pending.verifier }) };
+    const further = await furtherParams('tokenParams', this.tokenParams(options));
+    const params = { ...further, ...(pending.verifier && { code_verifier: pending.verifier }) };
     if (
       Object.hasOwn(params, 'redirect_uri') &&
       (params as { redirect_uri?: unknown }).redirect_uri !== this._settings.callbackURL
@@ -281,8 +289,10 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       granted = await this._oauth2.requestTokens(code, params);
     } catch (error) {
       // The visitor came late, or came back to an old page: not an error of anybody's.
-      if (error instanceof TokenError && error.code === 'invalid_grant') return failedHere('invalid_grant', pending);
-      throw withState(error, pending);
+      if (isInvalidGrant(error)) return failedHere('invalid_grant', pending);
+      // Not for an error of a subclass's: that may be other requests' error as well.
+      const own = this.parseErrorResponse === PowerFolderStrategy.prototype.parseErrorResponse;
+      throw own || error instanceof PowerFolderError ? withState(error, pending) : error;
     }
 
     const { accessToken } = granted.tokens;
@@ -427,6 +437,42 @@ function asError(reason: unknown): object {
 function withState(error: unknown, { state }: TakenSignIn): unknown {
   const ours = error instanceof PowerFolderError || error instanceof TokenError || error instanceof AuthorizationError;
   return ours && state !== undefined ? Object.assign(error, { state }) : error;
+}
+
+/**
+ * What passport-oauth2 lets a subclass or an application replace, and would have no effect here: also where it was meant to
+ * say no.
+ */
+function refuseInert(strategy: PowerFolderStrategy): void {
+  if (Reflect.get(strategy, '_loadUserProfile') !== Reflect.get(OAuth2Strategy.prototype, '_loadUserProfile')) {
+    throw new TypeError(
+      '_loadUserProfile has no effect here; override userProfile, or give the option skipUserProfile',
+    );
+  }
+  for (const name of [
+    '_verify',
+    '_stateStore',
+    '_skipUserProfile',
+    '_passReqToCallback',
+    '_callbackURL',
+    '_loadUserProfile',
+  ]) {
+    const value: unknown = Reflect.get(strategy, name);
+    Object.defineProperty(strategy, name, {
+      get: () => value,
+      set() {
+        throw new TypeError(`${name} has no effect here; give PowerFolderStrategy what it is to use when it is made`);
+      },
+      enumerable: false,
+    });
+  }
+}
+
+/** What a subclass adds to a request; a promise of it as well. */
+async function furtherParams(hook: string, given: unknown): Promise<object> {
+  const params = (await given) ?? {};
+  if (typeof params === 'object' && !Array.isArray(params)) return params;
+  throw new TypeError(`${hook} gave no object; it gives the further parameters as the members of one`);
 }
 
 /** RFC 6749 section 4.1.2.1's codes, but access_denied: for these passport-oauth2 knows what to answer. */

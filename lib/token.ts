@@ -19,10 +19,12 @@ import {
   statusToAnswer,
 } from './errors.ts';
 import {
+  deepest,
   exchange,
   type HTTPRequest,
   type HTTPResponse,
   isObject,
+  isShallow,
   jsonObject,
   member,
   own,
@@ -436,6 +438,7 @@ function readTokenResponse(
   if (!json) {
     throw unexpectedAnswer(message, response, 'Check serverURL with its context path: this may be another server.');
   }
+  if (!isShallow(json)) throw invalid(`an object of more than ${deepest} levels`);
   const accessToken = member(json, 'access_token');
   const tokenType = member(json, 'token_type');
   const expiresIn = member(json, 'expires_in');
@@ -468,10 +471,11 @@ function answered(error: unknown, answer: ServerAnswer): Error {
     if (types.isPromise(error)) error.catch(() => {});
     return new TypeError('parseErrorResponse gave no Error; it returns an Error, or null, at once');
   }
-  const { serverStatus = 0 } = answer;
+  const { serverStatus } = answer;
   const { code } = error as { code?: unknown };
-  const aboutRequest = serverStatus < 500 && serverStatus !== 429 && requestErrors.has(String(code));
-  return answeredWith(error, aboutRequest ? 500 : statusToAnswer(serverStatus), answer);
+  const status = isAboutRequest({ code, serverStatus }) ? 500 : statusToAnswer(serverStatus);
+  // A hook may give a constant.
+  return answeredWith(Object.isExtensible(error) ? error : Object.create(error), status, answer);
 }
 
 /** RFC 6749 section 5.2's codes: what the application sent was wrong. */
@@ -539,8 +543,17 @@ export function parseErrorResponse(body: string, _status?: number): Error | null
   );
 }
 
+/** Whether a code or refresh token is not accepted; a server that is busy or broken says nothing about it. */
+export function isInvalidGrant(error: unknown): error is TokenError {
+  return error instanceof TokenError && error.code === 'invalid_grant' && isAboutRequest(error);
+}
+
+function isAboutRequest({ code, serverStatus = 400 }: { code?: unknown; serverStatus?: number | undefined }): boolean {
+  return serverStatus < 500 && serverStatus !== 429 && requestErrors.has(String(code));
+}
+
 function signInAgain(error: unknown): never {
-  if (error instanceof TokenError && error.code === 'invalid_grant') {
+  if (isInvalidGrant(error)) {
     throw new PowerFolderError(
       'sign_in_again',
       'PowerFolder does not accept the refresh token any more: the user has to sign in again.',

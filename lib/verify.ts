@@ -145,17 +145,30 @@ export function verifier(
 }
 
 function returnedVerdict(value: unknown): Verdict {
-  if (value instanceof Refusal) return refused(value.sentence);
   if (value === false || value === null || value === undefined) return refused(undefined);
   if (typeof value !== 'object') throw notAUser(value);
   return givenVerdict(value, undefined);
 }
 
-/** As passport-oauth2 has it, any user that is not falsy; but for what a search gives that finds nobody. */
+/** As passport-oauth2 has it, any user that is not falsy; but for what functions give by accident in a user's place. */
 function givenVerdict(user: unknown, info: unknown): Verdict {
+  if (user instanceof Refusal) return refused(user.sentence);
   if (!user) return refused(info);
-  if (Array.isArray(user) || typeof user === 'function') throw notAUser(user);
+  // As of `catch (error) { return error }`.
+  if (user instanceof Error || types.isNativeError(user)) throw user;
+  if (isNoUser(user)) throw notAUser(user);
   return { accepted: true, user, info: typeof info === 'string' ? { message: info } : info };
+}
+
+/** Lists, such as a search gives that found nobody; functions; and answers that are still to come or to be read. */
+function isNoUser(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  if (types.isBoxedPrimitive(value) || types.isDate(value) || types.isRegExp(value) || value instanceof Response)
+    return true;
+  // Iterators, maps and buffers; observables; streams; timers.
+  const methods = [Symbol.iterator, Symbol.asyncIterator, 'subscribe', 'pipe', 'unref'];
+  return methods.some((name) => typeof Reflect.get(value, name) === 'function');
 }
 
 function refused(info: unknown): Verdict {
@@ -169,7 +182,9 @@ function reasonGiven(info: unknown, code: PowerFolderFailureCode): unknown {
 }
 
 function notAUser(value: unknown): TypeError {
-  const kind = Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  const type = tag === 'Object' ? (value as object).constructor?.name : tag;
+  const kind = typeof value === 'object' ? `an object of the type ${type}` : `a ${typeof value}`;
   return new TypeError(`verify gave ${kind} as the user; it gives the user as one object, or false for nobody`);
 }
 

@@ -6,9 +6,9 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import { PowerFolderStrategy } from 'passport-powerfolder';
-import { Dispatcher } from 'undici';
+import { Agent, Dispatcher, interceptors } from 'undici';
 import { startTestApp, type TestApp } from './support/app.ts';
 import { Browser } from './support/browser.ts';
 import { patience } from './support/deadlines.ts';
@@ -146,6 +146,45 @@ describe('what a dispatcher reports', () => {
     expect((error as Error).message).toContain(
       `The token endpoint of the PowerFolder server (https://pf.example/token) ${words}`,
     );
+  });
+
+  it.each([
+    ['responseError', () => new Agent().compose(interceptors.responseError())],
+    ['retry', () => new Agent().compose(interceptors.retry({ maxRetries: 1, minTimeout: 1, methods: ['POST'] }))],
+  ])('R29: by the interceptor %s is told without the answer, and that it has to go', async (_, make) => {
+    const server = createServer((req, res) => {
+      res.writeHead(503, { 'content-type': 'application/json', 'x-echo': '1refresh-sentinel' });
+      req.pipe(res);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const serverURL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const dispatcher = make();
+    const strategy = new PowerFolderStrategy({ ...client, serverURL, dispatcher }, () => false);
+    const error = await strategy.refreshAccessToken('1refresh-sentinel').catch((reason: unknown) => reason);
+    await dispatcher.close();
+    server.close();
+    expect(error).toMatchObject({ name: 'TypeError', message: expect.stringContaining('leave out those for errors') });
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('sentinel');
+  });
+
+  it('R29: is told with nothing else that it carries', async () => {
+    class Telling extends Failing {
+      override dispatch(_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+        const error = Object.assign(new Error('the body was sentinel'), {
+          code: 'MINE',
+          body: 'sentinel',
+          headers: { x: 'sentinel' },
+        });
+        handler.onResponseError?.(null as never, error);
+        return true;
+      }
+    }
+    const options = { ...client, serverURL: 'https://pf.example', dispatcher: new Telling('') };
+    const error = await new PowerFolderStrategy(options, () => false)
+      .refreshAccessToken('1r')
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'connection_lost', cause: { code: 'MINE', message: 'MINE' } });
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('sentinel');
   });
 
   it.each(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])(

@@ -813,6 +813,61 @@ describe('a sign-in that does not succeed', () => {
     });
   });
 
+  it.each(['accounts', 'token'] as const)(
+    'R27: with too deep an answer at %s is an error, as no session could keep it',
+    async (endpoint) => {
+      await start();
+      const deep = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+      const answer = (levels: number) =>
+        ({
+          headers: { 'content-type': 'application/json' },
+          body: `{"ID":"x","access_token":"1x","x":${deep(levels)}}`,
+        }) as const;
+      server.failNext(endpoint, answer(20_000));
+      expect(json(await signIn()).error).toMatchObject({ code: 'invalid_response', status: 502 });
+      server.failNext(endpoint, answer(64));
+      expect(json(await signIn()).error).toMatchObject({ code: 'invalid_response' });
+      if (endpoint === 'accounts') {
+        server.failNext(endpoint, answer(63));
+        expect((await signIn()).status).toBe(200);
+      }
+    },
+  );
+
+  it('takes an account with any status of success', async () => {
+    await start();
+    for (const status of [201, 203, 299]) {
+      server.failNext('accounts', { status, body: { ID: 'x', username: 'ada' } });
+      expect((await signIn()).status).toBe(200);
+    }
+  });
+
+  it.each([429, 500, 503])('R51: takes no invalid_grant from a server that answers %d', async (status) => {
+    await start();
+    server.failNext('token', { status, body: { error: 'invalid_grant' } });
+    const page = await signIn();
+    expect([page.status, json(page).error?.code]).toEqual([status === 500 ? 502 : 503, 'invalid_grant']);
+  });
+
+  it('R12: gives the state of the application to no error that a subclass shares between requests', async () => {
+    const shared = Object.freeze(new TokenError('shared', 'shared'));
+    class Subclass extends PowerFolderStrategy {
+      override parseErrorResponse() {
+        return shared;
+      }
+    }
+    await start(
+      {},
+      { start: { state: { returnTo: '/x' } }, strategy: (options, verify) => new Subclass(options, verify) },
+    );
+    server.failNext('token', { status: 404, body: { error: 'x' } });
+    const page = await signIn();
+    expect([page.status, json(page).error]).toEqual([
+      502,
+      { name: 'TokenError', code: 'shared', message: 'shared', status: 502, serverStatus: 404 },
+    ]);
+  });
+
   it('R31: with an account without an ID is an error', async () => {
     await start();
     server.failNext('accounts', { body: { username: 'ada', emails: ['ada@example.org'] } });

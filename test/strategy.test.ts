@@ -223,6 +223,36 @@ describe('PowerFolderStrategy', () => {
     expect(searchParams.get('code_challenge_method')).toBe('S256');
   });
 
+  it('R50: awaits what subclasses add, leaves null out, and refuses what is no object', async () => {
+    const strategyGiving = (params: unknown) => {
+      class Subclass extends PowerFolderStrategy {
+        override authorizationParams() {
+          return params as object;
+        }
+      }
+      return new Subclass(required, verify);
+    };
+    const { searchParams } = await locationOf(strategyGiving(Promise.resolve({ lang: 'de', prompt: null })));
+    expect([searchParams.get('lang'), searchParams.has('prompt')]).toEqual(['de', false]);
+    expect((await locationOf(strategyGiving(undefined))).searchParams.size).toBe(4);
+    await expect(locationOf(strategyGiving(Promise.reject(new Error('of the tenant'))))).rejects.toThrow(
+      'of the tenant',
+    );
+    for (const params of ['prompt=login', ['prompt'], 7]) {
+      await expect(locationOf(strategyGiving(params))).rejects.toThrow(/^authorizationParams gave no object/);
+    }
+  });
+
+  it('R53: refuses what passport-oauth2 would let replace, and has no effect here', () => {
+    class Subclass extends PowerFolderStrategy {
+      _loadUserProfile() {}
+    }
+    expect(() => new Subclass(required, verify)).toThrow(/^_loadUserProfile has no effect here; override userProfile/);
+    for (const name of ['_verify', '_stateStore', '_skipUserProfile', '_loadUserProfile']) {
+      expect(() => Object.assign(strategyWith({}), { [name]: () => {} })).toThrow(`${name} has no effect here`);
+    }
+  });
+
   it("asks subclasses for further parameters, which do not replace the strategy's own", async () => {
     class Subclass extends PowerFolderStrategy {
       override authorizationParams(options: { lang?: string }) {

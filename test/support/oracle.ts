@@ -30,6 +30,7 @@ const error: Outcome = { kind: 'error' };
 const falsy: Plain[] = ['undefined', 'null', 'false', 'zero', 'empty text', 'NaN'];
 const texts: Plain[] = ['text', 'route', 'long text', 'odd text'];
 const objects: Plain[] = ['object', 'user', 'timer', 'error', 'shared error'];
+const noUsers: Plain[] = ['array', 'function', 'timer', 'error', 'shared error'];
 
 /** What comes of a value that is awaited: itself, or an error. */
 function awaited({ as, plain }: Value): Plain | 'rejected' {
@@ -89,14 +90,15 @@ function verifyOutcomes(form: Application['verify'], script: Script): Outcome[] 
 
 function givenUser(value: Value): Outcome[] {
   const plain = awaited(value);
-  if (plain === 'rejected' || plain === 'array' || plain === 'function') return [error];
+  if (plain === 'rejected' || noUsers.includes(plain)) return [error];
   return falsy.includes(plain) ? [fail] : [{ kind: 'success', user: value }];
 }
 
 function returnedUser(value: Value): Outcome[] {
   const plain = awaited(value);
   if (['false', 'null', 'undefined', 'refusal'].includes(plain)) return [fail];
-  return objects.includes(plain as Plain) ? [{ kind: 'success', user: value }] : [error];
+  const isUser = objects.includes(plain as Plain) && !noUsers.includes(plain as Plain);
+  return isUser ? [{ kind: 'success', user: value }] : [error];
 }
 
 // The profile
