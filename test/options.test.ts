@@ -610,6 +610,8 @@ describe('the values of options', () => {
     ['sessionKey with a line end', { sessionKey: 'a\n' }, /^sessionKey must be/],
     ...[
       'passport',
+      'messages',
+      'returnTo',
       'cookie',
       'id',
       'req',
