@@ -303,6 +303,11 @@ async function checkClient(
     const answer = await exchange(message, transport);
     const refused = refusal(answer, clientSecret);
     if (!refused) return oddAnswer(base, answer, 'this client', 'Check --server, and see the log of the server.');
+    const guessed = refusal(toGuess)?.error;
+    if (refused.error === 'unauthorized_client' && guessed !== 'unauthorized_client') {
+      const text = `The server knows ${plainText(clientID)} and its secret, but does not let it ask for tokens by a code (${refused.said}). Ask its administrator.`;
+      return wrong('client', text);
+    }
     if (refused.ofCode) return ok('client', `The server knows ${plainText(clientID)} and its secret.`);
     return refusedClient(refused);
   } catch (error) {
@@ -406,6 +411,9 @@ function tlsProblem(reason: string, hostname: string, host: string): string {
   }
   if (/SELF_SIGNED|UNABLE_TO|UNTRUSTED|INVALID_CA|CERT_CHAIN/.test(reason)) {
     return `The certificate of ${host} is of no CA that is trusted here (${reason}). Trust its CA: here with --ca FILE, in your application with NODE_EXTRA_CA_CERTS=FILE or the option dispatcher: new Agent({ connect: { ca } }).`;
+  }
+  if (/ALERT/.test(reason)) {
+    return `${host} refuses this client (${reason}): its TLS version, or it wants a client certificate. Ask its administrator.`;
   }
   return `TLS with ${host} fails (${reason}). Check the port in --server: http may be spoken there.`;
 }

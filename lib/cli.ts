@@ -326,15 +326,15 @@ async function register(values: Values, io: CommandLine): Promise<number> {
       clientID,
       clientSecret,
     });
-    stdout.write(beforeLines(stdout) + serverLine);
-    stdout.write(environmentLine('POWERFOLDER_CLIENT_ID', client.clientID));
-    if (!clientSecret) stdout.write(environmentLine('POWERFOLDER_CLIENT_SECRET', client.clientSecret));
+    const lines = serverLine + environmentLine('POWERFOLDER_CLIENT_ID', client.clientID);
+    const secretLine = clientSecret ? '' : environmentLine('POWERFOLDER_CLIENT_SECRET', client.clientSecret);
+    await written(stdout, beforeLines(stdout) + lines + secretLine);
     stderr.write(
       `${paint(stderr, env, 'green', 'Registered')} ${client.clientID} at ${serverURL}. ${
         clientSecret
           ? 'Its secret is the one in POWERFOLDER_CLIENT_SECRET.'
           : 'Put these lines into the environment of your application; the secret is shown this once.'
-      }\n`,
+      } Then run passport-powerfolder check.\n`,
     );
     return 0;
   } catch (error) {
@@ -343,6 +343,17 @@ async function register(values: Values, io: CommandLine): Promise<number> {
   } finally {
     await transport.dispatcher?.destroy();
   }
+}
+
+/** @throws {Mistake} when the lines, of which one may be a new secret, got nowhere. */
+function written(stdout: CommandLine['stdout'], lines: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stdout.write(lines, (error?: (Error & { code?: unknown }) | null) => {
+      if (!error) return resolve();
+      const why = `The client was registered, but its lines could not be written (${error.code}).`;
+      reject(new Mistake(`${why} What is lost with them cannot be shown again: register the client once more.`));
+    });
+  });
 }
 
 /**
@@ -458,6 +469,8 @@ async function simulate(values: Values, { stdout, stderr }: CommandLine): Promis
   const ended = new Promise((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
+    // Nobody has read how to use it.
+    stdout.once('error', resolve);
   });
   // All but the lines for .env, so that `simulate > .env` writes such a file.
   stderr.write(`server: ${server.url}
@@ -478,11 +491,15 @@ administrator's password: ${server.admin.password}
 
 if (require.main === module) {
   // Whoever reads the output may stop before its end.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
+  process.stderr.on('error', () => process.exit(1));
+  let isOutputLost = false;
+  process.stdout.on('error', () => {
+    isOutputLost = true;
+  });
   // Until there is an answer: a process that has nothing left to wait for ends by itself.
   process.exitCode = 1;
   // Not process.exit, which would cut off what is still being written to a pipe.
   void main(process.argv.slice(2), process).then((status) => {
-    process.exitCode = status;
+    process.exitCode = isOutputLost ? 1 : status;
   });
 }

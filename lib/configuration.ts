@@ -91,6 +91,15 @@ function refuseUnseen(option: string, text: string): void {
   );
 }
 
+/** Of a file that was meant for a shell or a template. */
+function refuseUnreplaced(option: string, text: string, variable: RegExp): void {
+  const [name] = variable.exec(text) ?? [];
+  if (name === undefined) return;
+  throw new TypeError(
+    `${option} has ${plainText(name)} in it, which nothing has replaced by its value; check where it comes from`,
+  );
+}
+
 const typographicQuotes = '\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb\u2039\u203a';
 /** Quotation marks that came along with a text. The ASCII ones may be part of a secret, where there is no pair of them. */
 const quoted = new RegExp(`^(["'\`]).*\\1$|^[${typographicQuotes}]|[${typographicQuotes}]$`, 's');
@@ -117,6 +126,7 @@ export function checkedCredential(value: unknown, option: string): string {
     throw new TypeError(`${option} has white space or a line end around it; remove it, for instance with trim()`);
   }
   refuseUnseen(option, value);
+  refuseUnreplaced(option, value, /^\$(?:[A-Z][A-Z0-9_]*|\{[^}]*\})$/);
   if (quoted.test(value)) throw new TypeError(`${option} has quotation marks around it; remove them`);
   return value;
 }
@@ -163,6 +173,7 @@ export function checkedURL(value: unknown, option: string, options: { allowInsec
   }
   if (/\s/.test(value)) throw new TypeError(`${option} has white space in it; remove it`);
   refuseUnseen(option, value);
+  refuseUnreplaced(option, value, /\$\{[^}]*\}/);
   if (new RegExp(`^["'\`${typographicQuotes}]|["'\`${typographicQuotes}]$`).test(value)) {
     throw new TypeError(`${option} has quotation marks around it; remove them`);
   }

@@ -43,8 +43,13 @@ export interface HTTPResponse {
 
 const largestBody = 256 * 1024;
 
-/** As it was before a test framework's clock, if any, took its place. */
-const { setImmediate: nodesSetImmediate } = globalThis;
+/**
+ * Whether a test framework's clock is in the place of `setImmediate`: undici waits for that before it uses a connection
+ * again, which may then be for ever (R55). Their functions have the clock as a member (sinon's, Jest's and Vitest's).
+ */
+function isClockFake(): boolean {
+  return Object.hasOwn(setImmediate, 'clock');
+}
 
 /**
  * The connections for one deadline. They stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake:
@@ -69,9 +74,7 @@ class Connections {
   take(origin: string): Client {
     const idle = this.#idle.get(origin) ?? [];
     this.#idle.set(origin, idle);
-    // undici waits for setImmediate before it uses a connection again: with a test's clock that may be for ever (R55).
-    const usable = setImmediate === nodesSetImmediate ? idle.pop() : undefined;
-    return usable ?? this.#open(origin, idle);
+    return (isClockFake() ? undefined : idle.pop()) ?? this.#open(origin, idle);
   }
 
   #open(origin: string, idle: Client[]): Client {
@@ -112,7 +115,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #transport: Transport;
   readonly #resolve: (response: HTTPResponse) => void;
   readonly #reject: (reason: Error) => void;
-  readonly #deadline: NodeJS.Timeout;
+  #deadline: NodeJS.Timeout;
   #attempts = 0;
   /** Where the application gave no dispatcher. */
   #client: Client | undefined;
@@ -136,7 +139,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#reject = reject;
     const { timeout } = transport;
     this.#deadline = setTimeout(() => {
-      this.#refuse(new PowerFolderError('timeout', `${name(message)} did not answer within ${timeout} ms.`));
+      // Where this process was busy until now, what has come meanwhile is read first.
+      this.#deadline = setTimeout(() => {
+        this.#refuse(new PowerFolderError('timeout', `${name(message)} did not answer within ${timeout} ms.`));
+      }, 0);
     }, timeout);
   }
 
@@ -275,6 +281,14 @@ function connectionError(reason: unknown, message: HTTPRequest): Error {
   if (/^HPE_|^HTTPParserError$|^UND_ERR_HEADERS_OVERFLOW$|^ERR_ASSERTION$/.test(code)) {
     return new PowerFolderError('not_http', `${name(message)} sent something that is not HTTP (${code}).`, { cause });
   }
+  if (/^Proxy response/.test(cause.message)) {
+    const what = `${name(message)} could not be reached: the proxy refused (${cause.message}).`;
+    return new PowerFolderError('unreachable', what, { cause });
+  }
+  if (/ALERT/.test(code)) {
+    const what = `${name(message)} refuses this client (${code}): its TLS version, or it wants a client certificate. Give undici what it takes: dispatcher: new Agent({ connect: { cert, key } }).`;
+    return new PowerFolderError('tls', what, { cause });
+  }
   if (/CERT|SIGNATURE|^ERR_(TLS|SSL)|^UNABLE_TO|^INVALID_|^PATH_LENGTH|^HOSTNAME_|^EPROTO$/.test(code)) {
     return new PowerFolderError(
       'tls',
@@ -282,11 +296,15 @@ function connectionError(reason: unknown, message: HTTPRequest): Error {
       { cause },
     );
   }
-  if (/^(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/.test(code)) {
+  if (unreachable.test(code)) {
     return new PowerFolderError('unreachable', `${name(message)} could not be reached (${code}).`, { cause });
   }
   return new PowerFolderError('connection_lost', `${name(message)} broke off the connection (${code}).`, { cause });
 }
+
+/** Codes of the system, of DNS and of undici for what never got to the server. */
+const unreachable =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|E(?:SERVFAIL|NODATA|TIMEOUT|REFUSED)|EHOST(?:UNREACH|DOWN)|ENET(?:UNREACH|DOWN)|EADDRNOTAVAIL|EACCES|EPERM|EMFILE|ENFILE|ERR_ACCESS_DENIED|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 
 /**
  * What is told of a cause: nothing else that it carries, such as the bytes that undici's parser could not read, or an
@@ -368,11 +386,10 @@ export function member(json: Record<string, unknown>, name: string): unknown {
 export function unexpectedAnswer(message: HTTPRequest, response: HTTPResponse, advice: string): PowerFolderError {
   const { status, body } = response;
   if (status < 200 || status > 299) {
-    return new PowerFolderError(
-      'refused',
-      `${name(message)} refused with status ${status}. ${advice}`,
-      serverAnswer(response),
-    );
+    // What is out of order now is not mended by another configuration.
+    const todo = status === 429 || status >= 500 ? 'Try again later.' : advice;
+    const what = `${name(message)} refused with status ${status}. ${todo}`;
+    return new PowerFolderError('refused', what, serverAnswer(response));
   }
   const kind = body.trim() === '' ? 'nothing' : /^\s*</.test(body) ? 'a page' : 'something else';
   return new PowerFolderError(

@@ -206,6 +206,10 @@ const otherNames: Record<string, keyof PowerFolderStrategyOptions> = {
   passrequesttocallback: 'passReqToCallback',
   headers: 'customHeaders',
   agent: 'dispatcher',
+  ca: 'dispatcher',
+  rejectunauthorized: 'dispatcher',
+  secret: 'clientSecret',
+  usepkce: 'pkce',
 };
 
 const furtherParameter =
@@ -220,6 +224,9 @@ const otherOptions: Record<string, string> = {
   prompt: furtherParameter,
   accesstype: furtherParameter,
   lang: furtherParameter,
+  loginhint: furtherParameter,
+  session: "give it to passport.authenticate('powerfolder', { session: false })",
+  name: "a subclass has a name of its own by override name = '…'",
   responsetype: 'remove it: the response is always an authorization code',
 };
 
@@ -384,6 +391,11 @@ function checkedHeaders(customHeaders: unknown): Record<string, string> {
   const isPlain = isObject && !(Symbol.iterator in customHeaders);
   const copy: Record<string, string> = isPlain ? { ...(customHeaders as object) } : {};
   if (!isPlain || Object.values(copy).some((value) => typeof value !== 'string')) throw invalidHeaders();
+  if (Object.values(copy).some((value) => value !== value.trim())) {
+    throw new TypeError(
+      'customHeaders has white space or a line end around a value; remove it, for instance with trim()',
+    );
+  }
   const names = new Set<string>();
   for (const name of Object.keys(copy)) {
     const header = name.toLowerCase();

@@ -187,11 +187,19 @@ function refusalIn(response: HTTPResponse, message: HTTPRequest): PowerFolderErr
     const sentences = `A web page came instead of the registration API of a PowerFolder server (${where}). Check serverURL with its context path; if they are right, it may be the login page, and the administrator's user name or password is wrong.`;
     return error('not_powerfolder', sentences);
   }
-  const json = jsonObject(body);
-  if (succeeded && !(json && member(json, 'error'))) return undefined;
+  if (succeeded && !saysNo(body)) return undefined;
   // The server's own words are not quoted: they may repeat what was sent, in any spelling.
   const sentences = `The PowerFolder server did not register the client (${where}). Its log may say why.`;
   return error('refused', sentences);
+}
+
+/** What success looks like is not documented; what these say is none. */
+function saysNo(body: string): boolean {
+  if (/^\s*(false\s*$|(<\?xml[^>]*>\s*)?<error\b)/i.test(body)) return true;
+  const json = jsonObject(body);
+  if (!json) return false;
+  const failed = ['error', 'errors'].some((name) => member(json, name));
+  return failed || member(json, 'success') === false || /^(error|fail(ed|ure)?)$/i.test(String(member(json, 'status')));
 }
 
 function isPage(body: string): boolean {

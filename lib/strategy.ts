@@ -1,6 +1,6 @@
 /** The sign-in: the room that knows Passport. */
 import { hash, randomBytes } from 'node:crypto';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import type { Request } from 'express';
 import type passport from 'passport';
 import {
@@ -275,7 +275,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   ): Promise<Outcome> {
     const { state } = pending;
     const further = await furtherParams('tokenParams', this.tokenParams(options));
-    const params = { ...further, ...(pending.verifier && { code_verifier: pending.verifier }) };
+    const params = { ...further, ...(this._settings.pkce && pending.verifier && { code_verifier: pending.verifier }) };
     if (
       Object.hasOwn(params, 'redirect_uri') &&
       (params as { redirect_uri?: unknown }).redirect_uri !== this._settings.callbackURL
@@ -530,7 +530,7 @@ type OldPassport = { instance?: { _sm?: SessionManager } };
 function applicationState(options: PowerFolderAuthenticateOptions): object | undefined {
   const state = own(options, 'state');
   if (state === undefined || state === null) return undefined;
-  if (typeof state !== 'object') {
+  if (typeof state !== 'object' || types.isMap(state) || types.isSet(state) || types.isPromise(state)) {
     throw new TypeError(
       `passport.authenticate('powerfolder', { state }) takes an object for the application, such as { returnTo: '/x' }, which comes back in req.authInfo.state. The state that goes to the server is random and made by the strategy: it is the only defence against forged answers`,
     );

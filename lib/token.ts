@@ -452,7 +452,8 @@ function readTokenResponse(
   if (refreshToken !== '') tokens.refreshToken = refreshToken;
   if (expiresIn !== undefined) {
     const seconds = typeof expiresIn === 'string' && /^\d+(?:\.\d+)?$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
-    if (typeof seconds !== 'number' || !(seconds > 0)) throw invalid('an expires_in that is no number of seconds');
+    if (typeof seconds !== 'number' || !(seconds > 0))
+      throw invalid('an expires_in that is no number of seconds above 0');
     // Counted from the request: the server's clock started before the answer arrived.
     tokens.expiresAt = sent + Math.floor(seconds * 1000);
     if (!isTime(tokens.expiresAt)) throw invalid('an expires_in that ends later than a Date can tell');

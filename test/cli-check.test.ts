@@ -205,7 +205,12 @@ describe('R58: check', () => {
   it.each<[string, RequestListener, mark: string, words: RegExp]>([
     ['tokens', answers.tokens, 'WRONG', /gave tokens for a made-up code/],
     ['invalid_request', always(400, '{"error":"invalid_request"}'), 'WRONG', /a reason of its own/],
-    ['unauthorized_client', always(400, '{"error":"unauthorized_client"}'), 'WRONG', /unknown or its secret is wrong/],
+    [
+      'unauthorized_client',
+      always(400, '{"error":"unauthorized_client"}'),
+      'WRONG',
+      /knows app and its secret, but does not let it/,
+    ],
     ['a status only', always(400), '?', /this client with status 400 and no OAuth error/],
     ['invalid_grant with status 200', always(200, '{"error":"invalid_grant"}'), '?', /this client with status 200/],
     ['invalid_grant with status 500', always(500, '{"error":"invalid_grant"}'), '?', /this client with status 500/],

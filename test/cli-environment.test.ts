@@ -7,8 +7,6 @@ import { environmentLine } from '../lib/cli.ts';
 import { admin, cli, run, start, startServer } from './support/command-line.ts';
 import { readers } from './support/environment.ts';
 
-jest.setTimeout(120_000);
-
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'passport-powerfolder-'));

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   admin,
@@ -511,6 +511,21 @@ describe('passport-powerfolder, the process', () => {
     child.process.kill(signal);
     expect(await child.ended).toBe(0);
   });
+
+  (existsSync('/dev/full') ? it : it.skip)(
+    'says that the secret is lost when its lines cannot be written',
+    async () => {
+      const server = await startServer();
+      const command = 'echo "$PASSWORD" | "$0" "$@" > /dev/full';
+      const args = ['register', '--server', server.url, '--admin', admin.username, '--client-id', 'my-app'];
+      const child = start('sh', ['-c', command, process.execPath, ...cli, ...args], { PASSWORD: admin.password });
+      expect(await child.ended).toBe(1);
+      expect(child.output()).toMatch(
+        /registered, but its lines could not be written \(ENOSPC\)\. .* register the client once more/,
+      );
+      expect(child.output()).not.toMatch(/^Registered/m);
+    },
+  );
 
   it('says nothing when its reader has gone away', async () => {
     const child = start('sh', ['-c', '"$0" "$@" | true', process.execPath, ...cli, '--help']);

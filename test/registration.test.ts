@@ -182,6 +182,15 @@ describe('registerClient', () => {
         400,
       ],
       ['that a 200 is an error', { body: { error: clientSecret } }, 'refused', /did not register/, 200],
+      ['false with 200', { status: 200, body: 'false' }, 'refused', /did not register/, 200],
+      ['no success with 200', { status: 200, body: { success: false } }, 'refused', /did not register/, 200],
+      [
+        'an error in XML with 200',
+        { status: 200, body: '<?xml version="1.0"?><error>no</error>' },
+        'refused',
+        /did not/,
+        200,
+      ],
       ['that the server is broken', { status: 500, body: page }, 'refused', /did not register/, 500],
       ['that it is not HTTP', { raw: `SSH-2.0 ${echo}\r\n` }, 'not_http', /not HTTP/, undefined],
       [

@@ -28,7 +28,6 @@ import { type Make, type Neighbour, startNeighbour, startNeighbourProcess } from
 import { type RequestRoute, serverRequests } from './support/requests.ts';
 
 // It takes its time to start a process on a busy machine.
-jest.setTimeout(120_000);
 
 /** An Express application, with the error handling that applications write or without any. */
 function expressApp(makeExpress: typeof express5, answerError?: ErrorRequestHandler): Make {

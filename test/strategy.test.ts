@@ -266,7 +266,7 @@ describe('PowerFolderStrategy', () => {
     expect(searchParams.getAll('state')).toEqual([expect.not.stringMatching('fixed')]);
   });
 
-  it.each(['x', '', true, false, 7])(
+  it.each(['x', '', true, false, 7, new Map(), new Set(), Promise.resolve({})])(
     'R1, R12: refuses state: %p of passport.authenticate, saying why',
     async (state) => {
       await expect(locationOf(strategyWith({}), { state })).rejects.toThrow(

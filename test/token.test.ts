@@ -176,7 +176,7 @@ describe('the answer to a token request', () => {
       expect(message).toMatch(/^The token endpoint of the PowerFolder server .*\.$/);
       const advice = {
         redirected: /\) answered with a redirect \(3\d\d\), which is not followed\. Check the host/,
-        refused: /Check serverURL .*the client secret\.$/,
+        refused: /Check serverURL .*the client secret\.$|status (?:429|[5-9]\d\d)\. Try again later\.$/,
         not_json: / sent (nothing|a page|something else) instead of .* Check serverURL |not UTF-8/,
       };
       expect(message).toMatch(code in advice ? advice[code as keyof typeof advice] : / sent (no|an?) \w.*\.$/);

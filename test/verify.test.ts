@@ -10,9 +10,16 @@ type Done = (error?: unknown, ...values: unknown[]) => void;
 let server: Server;
 let serverURL: string;
 let tokenRequests = 0;
+let lastBody = '';
 beforeAll(async () => {
   server = createServer((req, res) => {
-    req.resume();
+    let body = '';
+    req.on('data', (chunk) => {
+      body += chunk;
+    });
+    req.on('end', () => {
+      if (req.url === '/oauth/token') lastBody = body;
+    });
     res.setHeader('content-type', 'application/json');
     if (req.url === '/oauth/token') tokenRequests++;
     res.end(req.url === '/oauth/token' ? '{"access_token":"1abc"}' : '{"ID":"id of ada","username":"ada"}');
@@ -584,6 +591,18 @@ describe("R50: a store's verify", () => {
       );
     },
   );
+
+  it('R12: that says yes by a text has it sent as a verifier with pkce only, as it may be what the application stored', async () => {
+    for (const pkce of [false, true]) {
+      const store = {
+        store: (_r: unknown, _v: unknown, _s: unknown, _m: unknown, done: Done) => done(null, 's'),
+        verify: (_r: unknown, _s: unknown, done: Done) => done(null, '{"returnTo":"/x"}'),
+      };
+      const strategy = strategyOf(async (_signIn: never) => ({ id: 'signed in' }), { store, pkce });
+      expect(await attempt(strategy, '/oauth/code=c&state=s', {})).toBe('user signed in');
+      expect('code_verifier' in JSON.parse(lastBody)).toBe(pkce);
+    }
+  });
 
   it('R6: is not asked for a state of more than 512 characters', async () => {
     const store = {
