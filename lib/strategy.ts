@@ -353,9 +353,8 @@ export class PowerFolderStrategy extends OAuth2Strategy {
 
   /**
    * Further members of the token request, for subclasses; a promise of them is awaited. They do not replace the
-   * strategy's own. `redirect_uri`, which
-   * PowerFolder's documentation leaves out and RFC 6749 section 4.1.3 asks for, may be given here; it must be
-   * `callbackURL` to the letter.
+   * strategy's own. `redirect_uri`, which PowerFolder's documentation leaves out and RFC 6749 section 4.1.3 asks for, may
+   * be given here; it must be `callbackURL` to the letter.
    *
    * @param options What was given to `passport.authenticate`.
    */
