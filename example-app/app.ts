@@ -5,7 +5,7 @@ import helmet from 'helmet';
 import { callbackRoute } from 'passport-powerfolder';
 import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
-import { FolderError, folderRoutes } from './folders.ts';
+import { folderRoutes } from './folders.ts';
 import { formatBytes, formatTime, timeFromNow } from './format.ts';
 import { accessLog } from './logging.ts';
 import { returnPath } from './return-path.ts';
@@ -19,6 +19,7 @@ import {
   signInRoutes,
   signInURL,
 } from './sign-in.ts';
+import { WebDAVError } from './webdav.ts';
 
 export interface Services {
   sessionStore: SessionStore;
@@ -174,10 +175,11 @@ function errorPage({ basePath: base }: AppConfig, sessionStore: SessionStore): E
       req.log.error({ err: error }, 'failed while answering');
       return next(error);
     }
-    const { retryAfter, state } = error as { retryAfter?: unknown; state?: unknown };
+    const { retryAfter, contentRange, state } = error as Partial<WebDAVError> & { state?: unknown };
     const { status, ...page } = (await sessionStore.ready()) ? explain(error) : storeAway;
     if (status >= 500) req.log.error({ err: error }, 'failed');
     if (status === 503 && typeof retryAfter === 'number') res.set('Retry-After', String(Math.ceil(retryAfter / 1000)));
+    if (status === 416 && contentRange) res.set('Content-Range', contentRange);
     // The callback cannot be repeated, its code is used; other pages can.
     const retry = req.method === 'GET' && (returnPath(req.originalUrl, base) ?? signInURL(base, state));
     const locals = { ...page, retry, reference: req.id };
@@ -194,25 +196,40 @@ const storeAway = {
   message: 'We cannot tell at present who is signed in. Nothing is lost; please try again soon.',
 };
 
-function explain(error: unknown): { status: number; title: string; message: string } {
-  const { serverStatus } = error as { serverStatus?: unknown };
-  if (error instanceof FolderError && (serverStatus === 404 || serverStatus === 405)) {
-    return {
-      status: 404,
-      title: 'This is not there',
-      message: 'The folder or file was moved, renamed or deleted, or is no longer shared with you.',
-    };
-  }
-  if (error instanceof FolderError && serverStatus === 416) {
-    return { status: 416, title: 'This part is not there', message: 'The file is shorter than what was asked for.' };
-  }
-  if (error instanceof FolderError && serverStatus === 403) {
-    return {
+/** What PowerFolder's WebDAV may refuse for reasons that the visitor can understand. */
+const refusals = new Map(
+  [
+    {
       status: 403,
       title: 'You may not open this',
       message: 'PowerFolder does not let you see this folder or file.',
-    };
-  }
+    },
+    {
+      status: 404,
+      title: 'This is not there',
+      message: 'The folder or file was moved, renamed or deleted, or is no longer shared with you.',
+    },
+    {
+      status: 412,
+      title: 'This has changed',
+      message: 'The file is not the one any more that was asked for.',
+    },
+    {
+      status: 416,
+      title: 'This part is not there',
+      message: 'The file is shorter than what was asked for.',
+    },
+    {
+      status: 423,
+      title: 'This is locked',
+      message: 'Somebody is working on this folder or file at the moment. Please come back later.',
+    },
+  ].map((refusal) => [refusal.status, refusal]),
+);
+
+function explain(error: unknown): { status: number; title: string; message: string } {
+  const refusal = error instanceof WebDAVError ? refusals.get(error.status) : undefined;
+  if (refusal) return refusal;
   const status = Number((error as { status?: unknown }).status);
   if (status === 502 || status === 503 || status === 504) {
     return {

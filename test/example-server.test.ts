@@ -3,6 +3,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import {
   type PowerFolderEndpoint,
+  type PowerFolderFault,
   type PowerFolderServer,
   type PowerFolderServerOptions,
   type PowerFolderTree,
@@ -319,7 +320,6 @@ describe('/folders', () => {
     ['webdav', { status: 429 }, 503],
     ['webdav', { status: 451 }, 502],
     ['webdav', { body: '<html>Please log in</html>' }, 502],
-    ['webdav', { status: 207, body: '' }, 502],
     ['webdav', { resetAfter: 0 }, 502],
     ['webdav', { closeAfter: 300 }, 502],
     ['refresh', { status: 503 }, 503],
@@ -339,6 +339,39 @@ describe('/folders', () => {
     expect((await browser.visit(`${app.url}/folders`)).status).toBe(200);
   });
 
+  it('asks once more when a listing is empty, and then says so (R64)', async () => {
+    const { app, powerFolder, browser, count } = await signIn();
+    const empty = { status: 207, body: '' };
+    powerFolder.failNext('webdav', empty);
+    const page = await browser.visit(`${app.url}/folders`);
+    expect([page.status, page.text, count('webdav')]).toEqual([200, expect.stringContaining('order'), 2]);
+    for (let i = 0; i < 2; i++) powerFolder.failNext('webdav', empty);
+    expect((await browser.visit(`${app.url}/folders`)).status).toBe(502);
+  });
+
+  it('leads from a vanished or forbidden entry to the folder that it was in', async () => {
+    const { app, powerFolder, browser } = await signIn();
+    const gone = await browser.visit(`${app.url}/folders/order/Gone`);
+    expect([gone.status, gone.text]).toEqual([404, expect.stringContaining('href="/folders/order">')]);
+    for (const [path, parent] of [
+      ['/folders/order', '/folders'],
+      ['/files/html/a.txt', '/folders/html'],
+    ]) {
+      powerFolder.failNext('webdav', { status: 403 });
+      const page = await browser.visit(app.url + path);
+      expect([page.status, page.text]).toEqual([403, expect.stringContaining(`href="${parent}">`)]);
+      expect(page.text).not.toContain('Try again');
+    }
+  });
+
+  it('shows a file and a folder each at its own address, whichever was asked for (R63)', async () => {
+    const { app, browser } = await signIn();
+    const file = await browser.visit(`${app.url}/folders/html/a.txt`);
+    expect([file.status, file.url]).toEqual([200, `${app.url}/files/html/a.txt`]);
+    const folder = await browser.visit(`${app.url}/files/order`);
+    expect([folder.status, folder.url]).toEqual([200, `${app.url}/folders/order`]);
+  });
+
   it('says so when the server has gone away between two pages', async () => {
     const { app, powerFolder, browser } = await signIn({});
     expect((await browser.visit(`${app.url}/folders`)).status).toBe(200);
@@ -348,21 +381,23 @@ describe('/folders', () => {
     expect((await browser.visit(`${app.url}/account`)).status).toBe(200);
   });
 
-  it.each([
-    '/folders/gone',
-    '/files/gone.txt',
-    '/files/order',
-    '/folders/order/..%2f',
-    '/files/%2e%2e%2fapi',
-    '/files/a%00',
-  ])('says that %s is not there', async (path) => {
-    const { app, browser } = await signIn();
-    const page = await browser.visit(app.url + path);
-    expect([page.status, page.text]).toEqual([404, expect.stringContaining('This is not there')]);
-  });
+  it.each(['/folders/gone', '/files/gone.txt', '/folders/order/..%2f', '/files/%2e%2e%2fapi', '/files/a%00'])(
+    'says that %s is not there',
+    async (path) => {
+      const { app, browser } = await signIn();
+      const page = await browser.visit(app.url + path);
+      expect([page.status, page.text]).toEqual([404, expect.stringContaining('This is not there')]);
+    },
+  );
 });
 
 describe('/files', () => {
+  /** The app asks what it is before it asks for a file. */
+  function failNextFile(powerFolder: PowerFolderServer, fault: PowerFolderFault): void {
+    powerFolder.failNext('webdav', {});
+    powerFolder.failNext('webdav', fault);
+  }
+
   it('lets nothing that others stored act as a page of this app', async () => {
     const { app, powerFolder, browser } = await signIn();
     const script = await browser.visit(`${app.url}/files/html/${encodeURIComponent('ü "x".html')}`);
@@ -371,7 +406,8 @@ describe('/files', () => {
       'content-type': 'application/octet-stream',
       'content-disposition': `attachment; filename="? \\"x\\".html"; filename*=UTF-8''%C3%BC%20%22x%22.html`,
       'x-content-type-options': 'nosniff',
-      'content-security-policy': "script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      'content-security-policy':
+        "sandbox; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
       'cache-control': 'no-store',
     });
     const text = await browser.visit(`${app.url}/files/html/a.txt`);
@@ -382,7 +418,7 @@ describe('/files', () => {
 
     // A server that calls it HTML is not believed either.
     for (const type of ['text/html', 'image/svg+xml', 'application/xhtml+xml', 'text/xml', 'text/javascript']) {
-      powerFolder.failNext('webdav', { headers: { 'Content-Type': type }, body: '<script>alert(1)</script>' });
+      failNextFile(powerFolder, { headers: { 'Content-Type': type }, body: '<script>alert(1)</script>' });
       const { headers } = await browser.visit(`${app.url}/files/html/a.txt`);
       expect([type, headers['content-type']]).toEqual([type, 'application/octet-stream']);
       expect(headers['content-disposition']).toMatch(/^attachment/);
@@ -423,15 +459,18 @@ describe('/files', () => {
     answer.body.on('error', () => {}).destroy();
   });
 
-  it('asks for files as they are, and unpacks them if they come compressed', async () => {
+  it('asks for files as they are, and delivers none that the server has packed all the same (R62, R63)', async () => {
     const { app, powerFolder, browser } = await signIn();
-    const text = 'compressed '.repeat(1000);
-    const body = gzipSync(text);
-    powerFolder.failNext('webdav', {
+    const body = gzipSync('compressed '.repeat(1000));
+    failNextFile(powerFolder, {
       headers: { 'Content-Type': 'text/plain', 'Content-Encoding': 'gzip', 'Content-Length': String(body.length) },
       body,
     });
-    expect((await browser.visit(`${app.url}/files/html/a.txt`)).text).toBe(text);
+    const page = await browser.visit(`${app.url}/files/html/a.txt`);
+    expect([page.status, page.text]).toEqual([
+      502,
+      expect.stringContaining('PowerFolder does not answer as it should'),
+    ]);
     expect(powerFolder.requests.at(-1)?.headers['accept-encoding']).toBe('identity');
   });
 
@@ -448,7 +487,7 @@ describe('/files', () => {
 
   it('cuts the answer off when the server does, instead of ending it as if it were whole', async () => {
     const { app, powerFolder, browser } = await signIn();
-    powerFolder.failNext('webdav', { closeAfter: 3_000_000 });
+    failNextFile(powerFolder, { closeAfter: 3_000_000 });
     await expect(browser.visit(`${app.url}/files/large/large.bin`)).rejects.toThrow();
     expect((await browser.visit(app.url)).status).toBe(200);
   });

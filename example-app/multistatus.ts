@@ -1,0 +1,267 @@
+/** A folder's listing by WebDAV: the multistatus of RFC 4918, 13, as servers of many makes write it. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { TextDecoder } from 'node:util';
+import sax from 'sax';
+
+/** More entries than that are not shown … */
+const mostEntries = 5000;
+/** … and more bytes of a listing are not read. */
+const mostBytes = 16 * 1024 * 1024;
+const longestText = 64 * 1024;
+const deepestElement = 64;
+const mostErrors = 1000;
+
+/** What is asked for, and no more: what others wrote into other properties, like owners of locks, does not come. */
+export const propertiesWanted =
+  '<?xml version="1.0" encoding="utf-8"?>\n' +
+  '<D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:getcontentlength/><D:getlastmodified/><D:creationdate/></D:prop></D:propfind>\n';
+
+export interface Entry {
+  name: string;
+  folder: boolean;
+  /** Bytes; undefined where the server does not say. */
+  size: number | undefined;
+  /** Epoch milliseconds; the time of its creation, where the server does not know another. */
+  modified: number | undefined;
+}
+
+export interface Folder {
+  entries: Entry[];
+  /** How many more are there that the server describes in a way that cannot be used. */
+  omitted: number;
+  /** Whether there are more than are read at once. */
+  tooMany: boolean;
+}
+
+/** A response element (RFC 4918, 14.24), as far as it is of use. */
+interface Response {
+  href: string;
+  /** Of the resource as a whole, when it has one. */
+  status: string;
+  /** The text of the properties that the server knows, by name. */
+  properties: Map<string, string>;
+  collection: boolean;
+  /** Whether a text in it is not what the server meant. */
+  garbled: boolean;
+}
+
+export interface Multistatus {
+  responses: Response[];
+  tooMany: boolean;
+  /** Whether not a single byte came. */
+  empty: boolean;
+}
+
+/**
+ * Reads a multistatus as it arrives, and stops when there is more than can be shown.
+ *
+ * @throws {Error} When it is none, or ends too early.
+ */
+export async function readMultistatus(body: Readable, headers: IncomingHttpHeaders): Promise<Multistatus> {
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new Error('the listing is encoded');
+  const reader = new MultistatusReader();
+  const { responses } = reader;
+  let decoder: TextDecoder | undefined;
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    decoder ??= decoderFor(chunk, headers['content-type']);
+    reader.write(decoder.decode(chunk, { stream: true }));
+    const tooMany = responses.length > mostEntries + 1 || bytes > mostBytes;
+    if (tooMany && responses.length > 0) {
+      return { responses: responses.slice(0, mostEntries + 1), tooMany, empty: false };
+    }
+    if (tooMany) break;
+  }
+  if (bytes > 0 && !reader.finished) throw new Error('no listing, or only a part of it');
+  return { responses, tooMany: false, empty: bytes === 0 };
+}
+
+/** RFC 7303, 3: the byte order mark counts, then the media type, then the declaration. */
+function decoderFor(start: Buffer, contentType = ''): TextDecoder {
+  const mark = { fffe: 'utf-16le', feff: 'utf-16be' }[start.toString('hex', 0, 2)];
+  const [, charset] = /;\s*charset\s*=\s*"?([\w-]+)/i.exec(contentType) ?? [];
+  const [, declared] = /^\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w-]+)/.exec(start.toString('latin1', 0, 200)) ?? [];
+  return new TextDecoder(mark ?? charset ?? declared);
+}
+
+const response = 'multistatus/response';
+const propstat = `${response}/propstat`;
+const texts = new Set([
+  `${response}/href`,
+  `${response}/status`,
+  `${propstat}/status`,
+  ...['resourcetype', 'getcontentlength', 'getlastmodified', 'creationdate'].map((name) => `${propstat}/prop/${name}`),
+]);
+
+/** Of entities it resolves the five of XML, and characters by number. */
+const parserOptions = { xmlns: true, strictEntities: true, position: false };
+
+class MultistatusReader {
+  readonly responses: Response[] = [];
+  /** Whether the document was a multistatus and has ended. */
+  finished = false;
+  readonly #parser = sax.parser(true, parserOptions);
+  /** The elements that are open, outermost first: their names, '' for those that are not WebDAV's. */
+  readonly #open: string[] = [];
+  #response = newResponse();
+  #propstat = newPropstat();
+  /** The text of the element that is open, if it is of use. */
+  #text: string | undefined;
+  #errors = 0;
+
+  constructor() {
+    this.#parser.onopentag = (tag) => this.#begin(tag as sax.QualifiedTag);
+    this.#parser.onclosetag = () => this.#end();
+    this.#parser.ontext = (text) => this.#read(text);
+    this.#parser.oncdata = (text) => this.#read(text);
+    this.#parser.onerror = () => {
+      // Elsewhere, as in an owner's name that the server did not escape, it does no harm.
+      if (this.#text !== undefined) this.#response.garbled = true;
+      this.#errors++;
+      if (this.#errors > mostErrors) throw new Error('no XML');
+      this.#parser.resume();
+    };
+  }
+
+  write(text: string): void {
+    this.#parser.write(text);
+  }
+
+  #begin({ uri, local }: sax.QualifiedTag): void {
+    this.#open.push(uri === 'DAV:' ? local : '');
+    if (this.#open[0] !== 'multistatus' || this.#open.length > deepestElement) throw new Error('no multistatus');
+    const path = this.#open.join('/');
+    if (path === response) this.#response = newResponse();
+    else if (path === propstat) this.#propstat = newPropstat();
+    else if (path === `${propstat}/prop/resourcetype/collection`) this.#propstat.collection = true;
+    else if (texts.has(path)) this.#text = '';
+  }
+
+  #read(text: string): void {
+    if (this.#text === undefined) return;
+    if (this.#text.length + text.length > longestText) this.#response.garbled = true;
+    else this.#text += text;
+  }
+
+  #end(): void {
+    const path = this.#open.join('/');
+    const name = this.#open.pop() as string;
+    if (texts.has(path)) {
+      const text = this.#text?.trim() ?? '';
+      this.#text = undefined;
+      if (path === `${response}/href`) this.#response.href ||= text;
+      else if (path === `${response}/status`) this.#response.status = text;
+      else if (path === `${propstat}/status`) this.#propstat.status = text;
+      else this.#propstat.properties.set(name, text);
+    } else if (path === propstat && succeeded(this.#propstat.status)) {
+      for (const [name, text] of this.#propstat.properties) this.#response.properties.set(name, text);
+      this.#response.collection ||= this.#propstat.collection;
+    } else if (path === response) {
+      this.responses.push(this.#response);
+    } else if (path === 'multistatus') {
+      this.finished = true;
+    }
+  }
+}
+
+function newResponse(): Response {
+  return { href: '', status: '', properties: new Map(), collection: false, garbled: false };
+}
+
+function newPropstat() {
+  return { status: '', properties: new Map<string, string>(), collection: false };
+}
+
+/** The code of a status line, `HTTP/1.1 404 Not Found`; 200 where a server leaves the line out. */
+export function statusOf(line: string): number {
+  return Number(/^HTTP\/\S+ (\d{3})\b/.exec(line)?.[1] ?? (line === '' ? 200 : 500));
+}
+
+function succeeded(line: string): boolean {
+  const status = statusOf(line);
+  return status >= 200 && status <= 299;
+}
+
+/** Whether a name can be one segment of a URL, encoded: servers decode `%2F` to a slash, and many stop at NUL. */
+export function isSendable(name: string): boolean {
+  return !/^\.{0,2}$|[/\0]|\p{Surrogate}/u.test(name);
+}
+
+/**
+ * Tells the folder itself from what is in it. Servers write the way to both alike, but not always as it was asked for: under
+ * another context path, in other letters, or with the folder at another place or left out.
+ *
+ * @param names The names on the way to the folder.
+ */
+export function arrange({ responses, tooMany }: Multistatus, names: string[]): { self: Response | undefined } & Folder {
+  const resources = responses.map((response) => ({ response, ...placeOf(response.href) }));
+  const shortest = Math.min(...resources.map(({ path }) => path.length));
+  const [first, second] = resources.filter(({ path }) => path.length === shortest);
+  const isAbove = resources.some(({ path }) => path.length > shortest);
+  const isNamed = names.length > 0 ? same(first?.path.slice(-names.length), names) : first?.response.collection;
+  const self = !second && (isAbove || isNamed) ? first : undefined;
+
+  const depth = self ? shortest + 1 : shortest;
+  const folder: Folder = { entries: [], omitted: 0, tooMany };
+  for (const { response, path, name } of resources) {
+    // What is deeper is in a folder of this one.
+    if (response === self?.response || path.length > depth) continue;
+    const isHere = !self || same(path.slice(0, -1), self.path);
+    const isUsable = !response.garbled && succeeded(response.status);
+    if (isHere && isUsable && name !== undefined) folder.entries.push(entryOf(response, name));
+    else folder.omitted++;
+  }
+  return { self: self?.response, ...folder };
+}
+
+/** The names in an href, which is a URL or its path, and the last of them if it can be used. */
+function placeOf(href: string): { path: string[]; name: string | undefined } {
+  const segments = href
+    .replace(/^https?:\/\/[^/]*/i, '')
+    .split('/')
+    .filter(Boolean);
+  const path = segments.map((segment) => decoded(segment) ?? segment);
+  const last = segments.at(-1) ?? '';
+  const name = decoded(last);
+  // A bare ? or # would end the path, and U+FFFD stands where the listing was not in its charset.
+  return { path, name: name !== undefined && isSendable(name) && !/[?#\uFFFD]/.test(last) ? name : undefined };
+}
+
+function decoded(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether two paths are the same to a server that does not tell letters by case or by Unicode normalisation. */
+function same(a: string[] | undefined, b: string[]): boolean {
+  const folded = (names: string[]) => names.map((name) => name.normalize('NFC').toLowerCase()).join('/');
+  return a !== undefined && folded(a) === folded(b);
+}
+
+export function isFolder({ collection, properties, href }: Response): boolean {
+  // Only where the server does not say what it is, the slash at the end does.
+  return collection || (!properties.has('resourcetype') && href.endsWith('/'));
+}
+
+export function entryOf(response: Response, name: string): Entry {
+  const { properties } = response;
+  const folder = isFolder(response);
+  const size = Number(/^\d{1,15}$/.exec(properties.get('getcontentlength') ?? '')?.[0] ?? Number.NaN);
+  return {
+    name,
+    folder,
+    size: folder || Number.isNaN(size) ? undefined : size,
+    modified: timeOf(properties.get('getlastmodified')) ?? timeOf(properties.get('creationdate')),
+  };
+}
+
+/** RFC 4918, 15: a date of HTTP or of ISO 8601. Without a time zone it would be this machine's. */
+function timeOf(text = ''): number | undefined {
+  const time = /\d\d:\d\d.*(?:GMT|UTC|Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
+}
