@@ -180,8 +180,9 @@ function errorPage({ basePath: base }: AppConfig, sessionStore: SessionStore): E
     if (status >= 500) req.log.error({ err: error }, 'failed');
     if (status === 503 && typeof retryAfter === 'number') res.set('Retry-After', String(Math.ceil(retryAfter / 1000)));
     if (status === 416 && contentRange) res.set('Content-Range', contentRange);
-    // The callback cannot be repeated, its code is used; other pages can.
-    const retry = req.method === 'GET' && (returnPath(req.originalUrl, base) ?? signInURL(base, state));
+    // The callback cannot be repeated, its code is used; other pages can, but for what is not there or not allowed.
+    const final = error instanceof WebDAVError && status < 500;
+    const retry = req.method === 'GET' && !final && (returnPath(req.originalUrl, base) ?? signInURL(base, state));
     const locals = { ...page, retry, reference: req.id };
     res.status(status).render('error', locals, (renderingFailed: Error | null, html?: string) => {
       if (renderingFailed) req.log.error({ err: renderingFailed }, 'the error page failed');

@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream';
 import { TextDecoder } from 'node:util';
 import sax from 'sax';
 
-/** More entries than that are not shown … */
-const mostEntries = 5000;
+/** More entries than that are not shown: all other visitors wait while a page of them is written … */
+const mostEntries = 3000;
 /** … and more bytes of a listing are not read. */
 const mostBytes = 16 * 1024 * 1024;
 const longestText = 64 * 1024;
@@ -37,6 +37,10 @@ export interface Folder {
 /** A response element (RFC 4918, 14.24), as far as it is of use. */
 interface Response {
   href: string;
+  /** The names in the href. */
+  path: string[];
+  /** The last of them, if it can be used. */
+  name: string | undefined;
   /** Of the resource as a whole, when it has one. */
   status: string;
   /** The text of the properties that the server knows, by name. */
@@ -159,7 +163,7 @@ class MultistatusReader {
       for (const [name, text] of this.#propstat.properties) this.#response.properties.set(name, text);
       this.#response.collection ||= this.#propstat.collection;
     } else if (path === response) {
-      this.responses.push(this.#response);
+      this.responses.push({ ...this.#response, ...placeOf(this.#response.href) });
     } else if (path === 'multistatus') {
       this.finished = true;
     }
@@ -167,7 +171,7 @@ class MultistatusReader {
 }
 
 function newResponse(): Response {
-  return { href: '', status: '', properties: new Map(), collection: false, garbled: false };
+  return { href: '', path: [], name: undefined, status: '', properties: new Map(), collection: false, garbled: false };
 }
 
 function newPropstat() {
@@ -196,24 +200,24 @@ export function isSendable(name: string): boolean {
  * @param names The names on the way to the folder.
  */
 export function arrange({ responses, tooMany }: Multistatus, names: string[]): { self: Response | undefined } & Folder {
-  const resources = responses.map((response) => ({ response, ...placeOf(response.href) }));
-  const shortest = Math.min(...resources.map(({ path }) => path.length));
-  const [first, second] = resources.filter(({ path }) => path.length === shortest);
-  const isAbove = resources.some(({ path }) => path.length > shortest);
-  const isNamed = names.length > 0 ? same(first?.path.slice(-names.length), names) : first?.response.collection;
+  const shortest = Math.min(...responses.map(({ path }) => path.length));
+  const [first, second] = responses.filter(({ path }) => path.length === shortest);
+  const isAbove = responses.some(({ path }) => path.length > shortest);
+  const isNamed = names.length > 0 ? same(first?.path.slice(-names.length), names) : first?.collection;
   const self = !second && (isAbove || isNamed) ? first : undefined;
 
+  const above = self && folded(self.path);
   const depth = self ? shortest + 1 : shortest;
   const folder: Folder = { entries: [], omitted: 0, tooMany };
-  for (const { response, path, name } of resources) {
+  for (const response of responses) {
+    const { path, name, garbled, status } = response;
     // What is deeper is in a folder of this one.
-    if (response === self?.response || path.length > depth) continue;
-    const isHere = !self || same(path.slice(0, -1), self.path);
-    const isUsable = !response.garbled && succeeded(response.status);
-    if (isHere && isUsable && name !== undefined) folder.entries.push(entryOf(response, name));
+    if (response === self || path.length > depth) continue;
+    const isHere = above === undefined || folded(path.slice(0, -1)) === above;
+    if (isHere && !garbled && succeeded(status) && name !== undefined) folder.entries.push(entryOf(response, name));
     else folder.omitted++;
   }
-  return { self: self?.response, ...folder };
+  return { self, ...folder };
 }
 
 /** The names in an href, which is a URL or its path, and the last of them if it can be used. */
@@ -237,10 +241,13 @@ function decoded(segment: string): string | undefined {
   }
 }
 
-/** Whether two paths are the same to a server that does not tell letters by case or by Unicode normalisation. */
 function same(a: string[] | undefined, b: string[]): boolean {
-  const folded = (names: string[]) => names.map((name) => name.normalize('NFC').toLowerCase()).join('/');
   return a !== undefined && folded(a) === folded(b);
+}
+
+/** Alike for paths that are the same to a server which does not tell letters by case or by Unicode normalisation. */
+function folded(path: string[]): string {
+  return path.join('/').normalize('NFC').toLowerCase();
 }
 
 export function isFolder({ collection, properties, href }: Response): boolean {
