@@ -100,7 +100,7 @@ export async function logInAndAllow(
 }
 
 /** A browser in which somebody has signed in. */
-export async function signedIn({ url, powerFolder }: Example): Promise<Browser> {
+export async function signedIn({ url, powerFolder }: Pick<Example, 'url' | 'powerFolder'>): Promise<Browser> {
   const browser = new Browser(sameOrigin);
   const page = await logInAndAllow(browser, await browser.visit(`${url}/auth/powerfolder`), powerFolder);
   if (page.status !== 200 || page.url !== `${url}/`) throw new Error(`Not signed in: ${page.status} ${page.url}`);

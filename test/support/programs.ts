@@ -1,6 +1,6 @@
 /** Programs that some tests need and that npm does not install. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 export function findProgram(name: string): string | undefined {
   // Servers may be where only an administrator's PATH leads.
@@ -17,9 +17,16 @@ export function findProgram(name: string): string | undefined {
     });
 }
 
-/** `describe` when all of these are found. Otherwise it says aloud that the scene is left out, or with REQUIRE_ALL=1 fails. */
+function isThere(name: string): boolean {
+  return isAbsolute(name) ? existsSync(name) : findProgram(name) !== undefined;
+}
+
+/**
+ * `describe` when all of these are found: programs by name, other files (a server's modules) by their path. Otherwise it
+ * says aloud that the scene is left out, or with REQUIRE_ALL=1 fails.
+ */
 export function describeWith(...programs: string[]): jest.Describe {
-  const missing = programs.filter((name) => !findProgram(name));
+  const missing = programs.filter((name) => !isThere(name));
   if (missing.length === 0) return describe;
   const notFound = `${missing.join(' and ')} not found`;
   if (process.env['REQUIRE_ALL'] === '1') throw new Error(`REQUIRE_ALL=1, but ${notFound}`);

@@ -1,0 +1,88 @@
+/** One URL for a simulated PowerFolder server and for a real WebDAV server, as PowerFolder has both at one address. */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import type { PowerFolderServer } from 'passport-powerfolder/testing';
+
+export interface WebDAVFront {
+  /** What a client calls its server URL. */
+  url: string;
+  /** What was asked of the WebDAV server, oldest first. */
+  asked: { method: string; target: string; headers: IncomingHttpHeaders }[];
+  close(): Promise<void>;
+}
+
+/**
+ * Requests for `<contextPath>/webdav` and below go to the WebDAV server when the simulated server takes their token for
+ * its own WebDAV; everything else goes to the simulated server. Nothing is changed on the way.
+ *
+ * @param powerFolder Its context path is that of both.
+ */
+export async function startWebDAVFront(
+  webDAV: { origin: string },
+  { url: powerFolderURL }: PowerFolderServer,
+): Promise<WebDAVFront> {
+  const powerFolder = new URL(powerFolderURL);
+  const contextPath = powerFolder.pathname.replace(/\/$/, '');
+  const asked: WebDAVFront['asked'] = [];
+
+  const isBelow = /^\/webdav(?:[/?]|$)/;
+
+  const front = createServer((incoming, response) => {
+    serve(incoming, response).catch(() => {
+      // The server broke off, or nobody waits any more.
+      response.destroy();
+    });
+  });
+
+  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url: target = '', headers } = incoming;
+    if (!isBelow.test(target.slice(contextPath.length))) return await forward(powerFolder, incoming, response);
+    const verdict = await askForAccess(powerFolder, headers.authorization);
+    if (verdict.statusCode !== 207) {
+      response.writeHead(verdict.statusCode ?? 500, verdict.rawHeaders);
+      return await pipeline(verdict, response);
+    }
+    verdict.resume();
+    asked.push({ method, target, headers });
+    await forward(new URL(webDAV.origin), incoming, response);
+  }
+
+  async function askForAccess({ hostname, port }: URL, authorization = ''): Promise<IncomingMessage> {
+    const headers = { Depth: '0', ...(authorization && { Authorization: authorization }) };
+    const path = `${contextPath}/webdav/`;
+    return await answerTo(request({ agent: false, hostname, port, path, method: 'PROPFIND', headers }).end());
+  }
+
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  return {
+    url: `http://127.0.0.1:${(front.address() as AddressInfo).port}${contextPath}`,
+    asked,
+    async close() {
+      const closed = once(front, 'close');
+      front.close();
+      front.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function forward({ hostname, port }: URL, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method, url: path, rawHeaders: headers } = incoming;
+  // A connection of its own for each request: a kept one may be closed just now.
+  const onward = request({ agent: false, hostname, port, method, path, headers });
+  response.once('close', () => onward.destroy());
+  // A server may answer before it has read everything; when there is no answer, that is the error.
+  onward.on('error', () => {});
+  pipeline(incoming, onward).catch(() => {});
+  const answer = await answerTo(onward);
+  response.writeHead(answer.statusCode ?? 500, answer.statusMessage, answer.rawHeaders);
+  await pipeline(answer, response);
+}
+
+async function answerTo(request: NodeJS.EventEmitter): Promise<IncomingMessage> {
+  const [answer] = await once(request, 'response');
+  return answer;
+}
