@@ -63,7 +63,7 @@ export interface Multistatus {
  * @throws {Error} When it is none, or ends too early.
  */
 export async function readMultistatus(body: Readable, headers: IncomingHttpHeaders): Promise<Multistatus> {
-  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new Error('the listing is encoded');
+  // Whatever Content-Encoding says: mod_dav gives the one of the file that is described. What is packed is no XML.
   const reader = new MultistatusReader();
   const { responses } = reader;
   let decoder: TextDecoder | undefined;
@@ -201,10 +201,13 @@ export function isSendable(name: string): boolean {
  */
 export function arrange({ responses, tooMany }: Multistatus, names: string[]): { self: Response | undefined } & Folder {
   const shortest = Math.min(...responses.map(({ path }) => path.length));
-  const [first, second] = responses.filter(({ path }) => path.length === shortest);
-  const isAbove = responses.some(({ path }) => path.length > shortest);
-  const isNamed = names.length > 0 ? same(first?.path.slice(-names.length), names) : first?.collection;
-  const self = !second && (isAbove || isNamed) ? first : undefined;
+  const top = responses.filter(({ path }) => path.length === shortest);
+  const [path = []] = top.map(({ path }) => path);
+  // Were there several, they would be what is in a folder that the server has left out.
+  const isOne = top.every((each) => folded(each.path) === folded(path));
+  const isNamed = names.length > 0 ? folded(path.slice(-names.length)) === folded(names) : top.some(isFolder);
+  // sabre-dav gives the folder's own address, too, to entries whose names it cannot write.
+  const self = isOne && (isNamed || top.length < responses.length) ? (top.find(isFolder) ?? top[0]) : undefined;
 
   const above = self && folded(self.path);
   const depth = self ? shortest + 1 : shortest;
@@ -239,10 +242,6 @@ function decoded(segment: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function same(a: string[] | undefined, b: string[]): boolean {
-  return a !== undefined && folded(a) === folded(b);
 }
 
 /** Alike for paths that are the same to a server which does not tell letters by case or by Unicode normalisation. */

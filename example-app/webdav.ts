@@ -235,7 +235,7 @@ function discard(body: Readable): void {
 /** Whether a server may have refused a file because it was asked as a folder, or a folder because it was asked as a file. */
 function mayBeOtherKind(error: unknown): boolean {
   const status = error instanceof WebDAVError ? (error.serverStatus ?? 0) : 0;
-  return status >= 300 && status < 500 && ![401, 403, 423, 429].includes(status);
+  return status >= 300 && status < 500 && ![401, 423, 429].includes(status);
 }
 
 function refused({ statusCode, headers, body }: Dispatcher.ResponseData): WebDAVError {
