@@ -45,7 +45,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
     const ready = await sessionStore.ready();
     res.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'session store away' });
   });
-  app.use(base || '/', express.static(join(__dirname, 'public'), { maxAge: '1h' }));
+  app.use(base || '/', express.static(join(__dirname, 'public'), { index: false, redirect: false, maxAge: '1h' }));
 
   // Browsers ask for this one when they show a file.
   app.get('/favicon.ico', (_req, res) => res.redirect(301, `${base}/icon.svg`));

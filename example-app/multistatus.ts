@@ -98,6 +98,7 @@ const texts = new Set([
   `${propstat}/status`,
   ...['resourcetype', 'getcontentlength', 'getlastmodified', 'creationdate'].map((name) => `${propstat}/prop/${name}`),
 ]);
+const known = new Set([response, propstat, `${propstat}/prop`, ...texts]);
 
 /** Of entities it resolves the five of XML, and characters by number. */
 const parserOptions = { xmlns: true, strictEntities: true, position: false };
@@ -122,7 +123,7 @@ class MultistatusReader {
     this.#parser.oncdata = (text) => this.#read(text);
     this.#parser.onerror = () => {
       // Elsewhere, as in an owner's name that the server did not escape, it does no harm.
-      if (this.#text !== undefined) this.#response.garbled = true;
+      if (known.has(this.#open.join('/'))) this.#response.garbled = true;
       this.#errors++;
       if (this.#errors > mostErrors) throw new Error('no XML');
       this.#parser.resume();
@@ -180,7 +181,7 @@ function newPropstat() {
 
 /** The code of a status line, `HTTP/1.1 404 Not Found`; 200 where a server leaves the line out. */
 export function statusOf(line: string): number {
-  return Number(/^HTTP\/\S+ (\d{3})\b/.exec(line)?.[1] ?? (line === '' ? 200 : 500));
+  return Number(/^HTTP\/\S+ (\d{3})\b/i.exec(line)?.[1] ?? (line === '' ? 200 : 500));
 }
 
 function succeeded(line: string): boolean {
@@ -195,32 +196,50 @@ export function isSendable(name: string): boolean {
 
 /**
  * Tells the folder itself from what is in it. Servers write the way to both alike, but not always as it was asked for: under
- * another context path, in other letters, or with the folder at another place or left out.
+ * another context path, or in other letters; and some leave the folder itself out.
  *
- * @param names The names on the way to the folder.
+ * @param requested The segments of the URL that was asked for, decoded.
+ * @param names The last of them: the names on the way to the folder.
  */
-export function arrange({ responses, tooMany }: Multistatus, names: string[]): { self: Response | undefined } & Folder {
-  const shortest = Math.min(...responses.map(({ path }) => path.length));
-  const top = responses.filter(({ path }) => path.length === shortest);
-  const [path = []] = top.map(({ path }) => path);
-  // Were there several, they would be what is in a folder that the server has left out.
-  const isOne = top.every((each) => folded(each.path) === folded(path));
-  const isNamed = names.length > 0 ? folded(path.slice(-names.length)) === folded(names) : top.some(isFolder);
-  // sabre-dav gives the folder's own address, too, to entries whose names it cannot write.
-  const self = isOne && (isNamed || top.length < responses.length) ? (top.find(isFolder) ?? top[0]) : undefined;
+export function arrange(
+  { responses, tooMany }: Multistatus,
+  requested: string[],
+  names: string[],
+): { self: Response | undefined } & Folder {
+  const places = responses.map((response) => ({
+    response,
+    at: folded(response.path),
+    below: response.path.length > 0 ? folded(response.path.slice(0, -1)) : undefined,
+  }));
+  let here = folded(requested);
+  if (!places.some(({ at, below }) => at === here || below === here)) here = busiest(places, folded(names)) ?? here;
 
-  const above = self && folded(self.path);
-  const depth = self ? shortest + 1 : shortest;
+  const inPlace = places.filter(({ at }) => at === here).map(({ response }) => response);
+  const self = inPlace.find(isFolder) ?? inPlace[0];
   const folder: Folder = { entries: [], omitted: 0, tooMany };
-  for (const response of responses) {
-    const { path, name, garbled, status } = response;
+  for (const { response, at, below } of places) {
     // What is deeper is in a folder of this one.
-    if (response === self || path.length > depth) continue;
-    const isHere = above === undefined || folded(path.slice(0, -1)) === above;
-    if (isHere && !garbled && succeeded(status) && name !== undefined) folder.entries.push(entryOf(response, name));
+    if (response === self || (below !== here && at.startsWith(here + separator))) continue;
+    const { name, garbled, status } = response;
+    if (below === here && !garbled && succeeded(status) && name !== undefined)
+      folder.entries.push(entryOf(response, name));
     else folder.omitted++;
   }
   return { self, ...folder };
+}
+
+/** Where a listing is, when it is not where it was asked for: the place that most of it is at or directly below. */
+function busiest(places: { at: string; below: string | undefined }[], names: string): string | undefined {
+  const counts = new Map<string, number>();
+  for (const { at, below } of places) {
+    counts.set(at, (counts.get(at) ?? 0) + 1);
+    if (below !== undefined) counts.set(below, (counts.get(below) ?? 0) + 1);
+  }
+  const most = Math.max(...counts.values());
+  const candidates = [...counts.keys()].filter((place) => counts.get(place) === most);
+  const named = (place: string) => names !== '' && `${separator}${place}`.endsWith(separator + names);
+  // An empty folder is as busy as the one above it, which is not in the listing.
+  return candidates.find(named) ?? candidates.find((place) => places.some(({ at }) => at === place)) ?? candidates[0];
 }
 
 /** The names in an href, which is a URL or its path, and the last of them if it can be used. */
@@ -244,9 +263,12 @@ function decoded(segment: string): string | undefined {
   }
 }
 
+/** No name has it. */
+const separator = '\0';
+
 /** Alike for paths that are the same to a server which does not tell letters by case or by Unicode normalisation. */
 function folded(path: string[]): string {
-  return path.join('/').normalize('NFC').toLowerCase();
+  return path.join(separator).normalize('NFC').toLowerCase();
 }
 
 export function isFolder({ collection, properties, href }: Response): boolean {

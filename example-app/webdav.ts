@@ -64,11 +64,14 @@ export class WebDAVError extends Error {
 
 export class WebDAV {
   readonly #root: URL;
+  /** The segments of its path, decoded. */
+  readonly #path: string[];
   readonly #agent = new Agent({ connect: { timeout } });
 
   /** @param serverURL The PowerFolder server's, with its context path. */
   constructor(serverURL: string) {
     this.#root = new URL(`${serverURL.replace(/\/+$/, '')}/webdav/`);
+    this.#path = this.#root.pathname.split('/').filter(Boolean).map(decodeURIComponent);
   }
 
   /**
@@ -88,7 +91,7 @@ export class WebDAV {
       if (mayBeOtherKind(error) && (await this.#isFile(accessToken, address))) return 'file';
       throw error;
     }
-    const { self, ...folder } = arrange(answer, names);
+    const { self, ...folder } = arrange(answer, [...this.#path, ...names], names);
     if (answer.responses.length === 0) throw new WebDAVError('an empty listing', 502, { status: 207 });
     if (self) throwIfRefused(self);
     if (self && !isFolder(self) && (await this.#isFile(accessToken, address))) return 'file';
