@@ -182,7 +182,7 @@ interface Seen {
   differences: string[];
 }
 
-async function look(server: Pool, base: string, tree: HardTree): Promise<Seen> {
+async function look(server: Pool, base: string, tree: HardTree, isTried: (names: Path) => boolean): Promise<Seen> {
   const seen: Seen = { folders: new Map(), failing: new Map(), contents: new Map(), differences: [] };
 
   async function lookInto(names: Path): Promise<void> {
@@ -209,7 +209,7 @@ async function look(server: Pool, base: string, tree: HardTree): Promise<Seen> {
   }
 
   async function lookAt(names: Path): Promise<void> {
-    if (shown(names) === tree.large.path.join('/')) return;
+    if (shown(names) === tree.large.path.join('/') || !isTried(names)) return;
     const answer = await get(server, `${base}/${encoded(names)}`).catch(brokenOff);
     const file = diskPath(tree.folder, names);
     if (answer !== 'broken off' && answer.status === 200) {
@@ -275,13 +275,16 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         server = new Pool(real.origin, connections);
         powerFolder = await startPowerFolderServer({ contextPath });
         front = await startWebDAVFront(real, powerFolder);
-        example = await startExampleProcess(powerFolder, { POWERFOLDER_URL: front.url });
+        example = await startExampleProcess(powerFolder, {
+          POWERFOLDER_URL: front.url,
+          LISTEN_ADDRESS: '127.0.0.1',
+        });
         const browser = new Browser(sameOrigin);
         await logInAndAllow(browser, await browser.visit(`${example.url}/auth/powerfolder`), powerFolder);
         headers = { Cookie: browser.cookies(example.url), 'Accept-Language': 'en' };
-        app = new Pool(example.url, connections);
+        app = new Pool(`http://127.0.0.1:${example.port}`, connections);
         before = powerFolder.requests.length;
-        seen = await look(server, base, tree);
+        seen = await look(server, base, tree, isTried);
       });
 
       afterAll(async () => {
@@ -291,6 +294,10 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         await powerFolder?.close();
         await real?.close();
       });
+
+      // One path more makes no difference to each of so many files.
+      const isTried = ([top, name]: Path) =>
+        contextPath === '' || String(top) !== 'many' || /[05]5\.txt$/.test(String(name));
 
       /** A visit to a page or a file of the app. */
       const visit = (target: string, more: Record<string, string> = {}) => get(app, target, { ...headers, ...more });
@@ -316,6 +323,17 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
       it('are known to be as on disk, but for what the server cannot do', () => {
         const known = exceptions[name].flatMap(({ differences }) => differences);
         expect(seen.differences.sort()).toEqual(known.sort());
+      });
+
+      it('are for nobody whose token the PowerFolder server does not take', async () => {
+        const known = front.asked.length;
+        const anybody = new Pool(new URL(front.url).origin, connections);
+        for (const Authorization of ['Bearer 1x', 'Basic YTpi', '']) {
+          const { status } = await get(anybody, `${base}/`, Authorization ? { Authorization } : {});
+          expect([Authorization, status]).toEqual([Authorization, 401]);
+        }
+        await anybody.close();
+        expect(front.asked.length).toBe(known);
       });
 
       it('are listed, from link to link, with names, kinds, sizes and dates as the server tells them (R61, R64)', async () => {
@@ -365,9 +383,7 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
 
       it('have files that arrive byte for byte (R62, R63)', async () => {
         const wrong: string[] = [];
-        // One path more makes no difference to each of so many files.
-        const files = filesSeen().filter(([top], i) => contextPath === '' || String(top) !== 'many' || i % 20 === 0);
-        await each(files, async (names) => {
+        await each(filesSeen().filter(isTried), async (names) => {
           const failure = seen.failing.get(shown(names));
           // What the server gives instead is nobody's measure.
           if (failure === 'other content') return;
@@ -562,7 +578,7 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         ]);
         expect([...new Set(odd)]).toEqual([]);
         expect(new Set(front.asked.map(({ method }) => method))).toEqual(new Set(['PROPFIND', 'GET', 'HEAD']));
-        // The front asks it about each token.
+        // The front asks it about a token.
         const elsewhere = powerFolder.requests.slice(before).filter(({ path }) => path !== '/webdav/');
         expect(elsewhere.map(({ method, path }) => [method, path])).toEqual([]);
       });
