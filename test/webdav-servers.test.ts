@@ -255,8 +255,8 @@ beforeAll(() => {
 });
 afterAll(() => tree.remove());
 
-describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) => {
-  describeWith(...webDAVServers[name].needs)('with its programs', () => {
+for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
+  describeWith(...webDAVServers[name].needs)(`on ${name}`, () => {
     describe.each(['', '/pf'])('the folders at "%s/webdav/"', (contextPath) => {
       const base = `${contextPath}/webdav`;
       let real: WebDAVServer;
@@ -464,6 +464,13 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           whole = contentOf(names);
         });
 
+        /** Some servers remember a file's size for a while, and break off when it is another one. */
+        const delivered = (content: Buffer) =>
+          until(async () => {
+            const answer = await get(server, onServer(names)).catch(brokenOff);
+            return answer !== 'broken off' && answer.content.equals(content);
+          });
+
         it.each([
           ['in the middle', 'bytes=100-199', 100, 200],
           ['from a place on', 'bytes=6990-', 6990, 7000],
@@ -525,17 +532,16 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           try {
             writeFileSync(file, after);
             utimesSync(file, atime, new Date(mtime.getTime() + 3_600_000));
-            await until(async () => (await get(server, onServer(names))).content.equals(after));
+            await delivered(after);
             for (const validator of [old.headers['etag'], old.headers['last-modified']]) {
               if (validator === undefined) continue;
               const condition = { Range: 'bytes=100-199', 'If-Range': String(validator) };
-              const plain = await get(server, onServer(names), condition);
-              const answer = await visit(inFiles(names), condition);
-              expect([validator, answer.status, String(answer.content)]).toEqual([
-                validator,
-                plain.status,
-                String(plain.content),
-              ]);
+              for (const answer of [
+                await get(server, onServer(names), condition),
+                await visit(inFiles(names), condition),
+              ]) {
+                expect([validator, answer.status, String(answer.content)]).toEqual([validator, 200, String(after)]);
+              }
             }
             for (const condition of conditions(old.headers)) {
               const answer = await visit(inFiles(names), condition);
@@ -544,7 +550,7 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           } finally {
             writeFileSync(file, whole);
             utimesSync(file, atime, mtime);
-            await until(async () => (await get(server, onServer(names))).content.equals(whole));
+            await delivered(whole);
           }
         });
       });
@@ -584,7 +590,7 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
       });
     });
   });
-});
+}
 
 /** Of many mistakes, the first tell enough. */
 function expectNone(mistakes: string[]): void {
@@ -603,9 +609,10 @@ function conditions({ etag, 'last-modified': modified }: IncomingHttpHeaders): R
  */
 function readableRefusal({ status, headers, content }: Download, failure: number | string): string | undefined {
   const refused = typeof failure === 'number' && failure < 500;
+  const isRefusal = status >= 400 && status < 500;
   // A server that fails makes this app a gateway that had no good answer.
-  if (status < 400 || status >= 500 + (refused ? 0 : 100) || status === 500)
-    return `${status}, where the server has ${failure}`;
+  const isFailure = !refused && [502, 503, 504].includes(status);
+  if (!isRefusal && !isFailure) return `${status}, where the server has ${failure}`;
   const isPage = /^text\/html/.test(String(headers['content-type'])) && /<h1\b[^>]*>[^<]*\w/.test(String(content));
   return isPage ? undefined : `${status} without a page`;
 }
