@@ -3,7 +3,7 @@
  * compared with the disk; then the app must show and deliver just that.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
 import { Pool } from 'undici';
@@ -23,6 +23,7 @@ import {
   encoded,
   get,
   isText,
+  type Listing,
   onDisk,
   type Path,
   path,
@@ -91,7 +92,12 @@ const exceptions: Record<WebDAVServerName, Exception[]> = {
     },
     {
       because: 'It lists links that lead nowhere as files.',
-      differences: ['links/dangling: not on disk', 'links/loop: not on disk'],
+      differences: [
+        'links/dangling: not on disk',
+        'links/dangling: GET 404',
+        'links/loop: not on disk',
+        'links/loop: GET 500',
+      ],
     },
     {
       because: 'It says 403 for a file that it may not read, and lists such a folder as empty.',
@@ -113,7 +119,13 @@ const exceptions: Record<WebDAVServerName, Exception[]> = {
           'as files/NAME: not listed',
           'as folders/NAME: not listed',
         ),
-        ...named('control characters', controlPictures, 'as files/NAME: not on disk', 'as folders/NAME: not on disk'),
+        ...named(
+          'control characters',
+          controlPictures,
+          'as files/NAME: not on disk',
+          'as folders/NAME: not on disk',
+          'as folders/NAME/NAME: not on disk',
+        ),
       ],
     },
     {
@@ -159,50 +171,51 @@ const exceptions: Record<WebDAVServerName, Exception[]> = {
   ],
 };
 
-/** What a server says of the whole tree when it is asked plainly. */
+/** What a server says of the whole tree when it is asked plainly. Paths are as {@link shown} has them. */
 interface Seen {
-  folders: Map<string, { names: Path; entries: Entry[] | 'broken off' | number }>;
-  /** Status and content of a GET, where it is not the content on disk. */
+  /** By path; also those that it does not list. */
+  folders: Map<string, { names: Path; listing: Listing | number | 'broken off' }>;
+  /** What a GET of a file gives, where it is not the content on disk. */
   failing: Map<string, number | 'broken off' | 'other content'>;
+  /** The content of files that are not on disk under the name that the server lists. */
+  contents: Map<string, Buffer>;
   differences: string[];
 }
 
-async function look(server: Pool, base: string, tree: HardTree): Promise<Seen> {
-  const seen: Seen = { folders: new Map(), failing: new Map(), differences: [] };
+async function look(server: Pool, base: string, tree: HardTree, isTried: (names: Path) => boolean): Promise<Seen> {
+  const seen: Seen = { folders: new Map(), failing: new Map(), contents: new Map(), differences: [] };
 
   async function lookInto(names: Path): Promise<void> {
-    const entries = await propfind(server, `${base}/${encoded(names)}${names.length ? '/' : ''}`).catch(brokenOff);
-    seen.folders.set(shown(names), { names, entries });
-    if (!Array.isArray(entries)) {
-      seen.differences.push(`${shown(names)}: PROPFIND ${entries}`);
+    const listing = await propfind(server, `${base}/${encoded(names)}${names.length ? '/' : ''}`).catch(brokenOff);
+    seen.folders.set(shown(names), { names, listing });
+    if (typeof listing !== 'object') {
+      seen.differences.push(`${shown(names)}: PROPFIND ${listing}`);
       return;
     }
-    const disk = onDisk(tree.folder, names);
-    const isAt = (entry: Entry) => shown([...names, entry.name]);
-    for (const entry of entries) {
-      if (!disk.some(({ name }) => name.equals(entry.name))) seen.differences.push(`${isAt(entry)}: not on disk`);
-    }
+    const disk = existsSync(diskPath(tree.folder, names)) ? onDisk(tree.folder, names) : [];
+    const added = listing.entries.filter((entry) => !disk.some(({ name }) => name.equals(entry.name)));
+    for (const { name } of added) seen.differences.push(`${shown([...names, name])}: not on disk`);
     for (const entry of disk) {
-      const at = isAt(entry);
-      const same = entries.filter(({ name }) => name.equals(entry.name));
-      const [told] = same;
-      if (!told) seen.differences.push(`${at}: not listed`);
-      else if (same.length > 1) seen.differences.push(`${at}: listed ${same.length} times`);
-      else if (told.folder !== entry.folder) seen.differences.push(`${at}: kind`);
-      else if (!entry.folder && told.size !== entry.size) seen.differences.push(`${at}: size ${told.size}`);
-      else if (Math.floor(Number(entry.modified) / 1000) * 1000 !== told.modified) seen.differences.push(`${at}: date`);
+      const difference = compare(
+        entry,
+        listing.entries.filter(({ name }) => name.equals(entry.name)),
+      );
+      if (difference) seen.differences.push(`${shown([...names, entry.name])}: ${difference}`);
     }
-    await each(disk, async (entry) => {
-      if (entry.folder) await lookInto([...names, entry.name]);
-      else await lookAt([...names, entry.name]);
+    await each([...disk, ...added], async ({ name, folder }) => {
+      if (folder) await lookInto([...names, name]);
+      else await lookAt([...names, name]);
     });
   }
 
   async function lookAt(names: Path): Promise<void> {
-    if (shown(names) === tree.large.path.join('/')) return;
+    if (shown(names) === tree.large.path.join('/') || !isTried(names)) return;
     const answer = await get(server, `${base}/${encoded(names)}`).catch(brokenOff);
-    const content = readFileSync(diskPath(tree.folder, names));
-    if (answer !== 'broken off' && answer.status === 200 && answer.content.equals(content)) return;
+    const file = diskPath(tree.folder, names);
+    if (answer !== 'broken off' && answer.status === 200) {
+      if (!existsSync(file)) seen.contents.set(shown(names), answer.content);
+      if (!existsSync(file) || answer.content.equals(readFileSync(file))) return;
+    }
     const failure = answer === 'broken off' ? answer : answer.status === 200 ? 'other content' : answer.status;
     seen.failing.set(shown(names), failure);
     seen.differences.push(`${shown(names)}: GET ${failure}`);
@@ -212,7 +225,20 @@ async function look(server: Pool, base: string, tree: HardTree): Promise<Seen> {
   return seen;
 }
 
+/** What is otherwise than on disk. */
+function compare(disk: Entry, [told, ...more]: Entry[]): string | undefined {
+  if (!told) return 'not listed';
+  if (more.length > 0) return `listed ${more.length + 1} times`;
+  if (told.folder !== disk.folder) return 'kind';
+  if (!disk.folder && told.size !== disk.size) return `size ${told.size}`;
+  // Over HTTP, times are whole seconds.
+  return told.modified === Math.floor(Number(disk.modified) / 1000) * 1000 ? undefined : 'date';
+}
+
 const brokenOff = () => 'broken off' as const;
+
+/** Each request has its own: a kept one may be closed just now. */
+const connections = { connections: 4, pipelining: 0 };
 
 /** Four at a time. */
 async function each<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
@@ -229,8 +255,8 @@ beforeAll(() => {
 });
 afterAll(() => tree.remove());
 
-describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) => {
-  describeWith(...webDAVServers[name].needs)('with its programs', () => {
+for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
+  describeWith(...webDAVServers[name].needs)(`on ${name}`, () => {
     describe.each(['', '/pf'])('the folders at "%s/webdav/"', (contextPath) => {
       const base = `${contextPath}/webdav`;
       let real: WebDAVServer;
@@ -246,16 +272,19 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
 
       beforeAll(async () => {
         real = await startWebDAVServer(name, { folder: tree.folder, contextPath });
-        server = new Pool(real.origin, { connections: 4, pipelining: 1 });
+        server = new Pool(real.origin, connections);
         powerFolder = await startPowerFolderServer({ contextPath });
         front = await startWebDAVFront(real, powerFolder);
-        example = await startExampleProcess(powerFolder, { POWERFOLDER_URL: front.url });
+        example = await startExampleProcess(powerFolder, {
+          POWERFOLDER_URL: front.url,
+          LISTEN_ADDRESS: '127.0.0.1',
+        });
         const browser = new Browser(sameOrigin);
         await logInAndAllow(browser, await browser.visit(`${example.url}/auth/powerfolder`), powerFolder);
         headers = { Cookie: browser.cookies(example.url), 'Accept-Language': 'en' };
-        app = new Pool(example.url, { connections: 4, pipelining: 1 });
+        app = new Pool(`http://127.0.0.1:${example.port}`, connections);
         before = powerFolder.requests.length;
-        seen = await look(server, base, tree);
+        seen = await look(server, base, tree, isTried);
       });
 
       afterAll(async () => {
@@ -265,6 +294,10 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         await powerFolder?.close();
         await real?.close();
       });
+
+      // One path more makes no difference to each of so many files.
+      const isTried = ([top, name]: Path) =>
+        contextPath === '' || String(top) !== 'many' || /[05]5\.txt$/.test(String(name));
 
       /** A visit to a page or a file of the app. */
       const visit = (target: string, more: Record<string, string> = {}) => get(app, target, { ...headers, ...more });
@@ -285,11 +318,22 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
       const inFolders = (names: Path) => ['/folders', ...names.map((name) => encoded([name]))].join('/');
       const inFiles = (names: Path) => `/files/${encoded(names)}`;
       const onServer = (names: Path) => `${base}/${encoded(names)}`;
-      const contentOf = (names: Path) => readFileSync(diskPath(tree.folder, names));
+      const contentOf = (names: Path) => seen.contents.get(shown(names)) ?? readFileSync(diskPath(tree.folder, names));
 
       it('are known to be as on disk, but for what the server cannot do', () => {
         const known = exceptions[name].flatMap(({ differences }) => differences);
         expect(seen.differences.sort()).toEqual(known.sort());
+      });
+
+      it('are for nobody whose token the PowerFolder server does not take', async () => {
+        const known = front.asked.length;
+        const anybody = new Pool(new URL(front.url).origin, connections);
+        for (const Authorization of ['Bearer 1x', 'Basic YTpi', '']) {
+          const { status } = await get(anybody, `${base}/`, Authorization ? { Authorization } : {});
+          expect([Authorization, status]).toEqual([Authorization, 401]);
+        }
+        await anybody.close();
+        expect(front.asked.length).toBe(known);
       });
 
       it('are listed, from link to link, with names, kinds, sizes and dates as the server tells them (R61, R64)', async () => {
@@ -297,8 +341,8 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         async function read(names: Path, href: string): Promise<void> {
           const folder = seen.folders.get(shown(names));
           const page = await visit(href);
-          if (!folder || !Array.isArray(folder.entries)) {
-            const refusal = readableRefusal(page, (folder?.entries as number | 'broken off' | undefined) ?? 404);
+          if (typeof folder?.listing !== 'object') {
+            const refusal = readableRefusal(page, folder?.listing ?? 404);
             if (refusal) wrong.push(`${href}: ${refusal}`);
             return;
           }
@@ -307,11 +351,14 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
             return;
           }
           const { rows, notShown } = readFolderPage(String(page.content));
-          const shownOnes = folder.entries.filter(({ name }) => isText(name));
-          if (notShown !== folder.entries.length - shownOnes.length) wrong.push(`${href}: ${notShown} not shown`);
+          const { entries, strays } = folder.listing;
+          const sendable = entries.filter(({ name }) => isText(name));
+          // What is not in the folder may be left out without a word.
+          const leftOut = entries.length - sendable.length;
+          if (notShown < leftOut || notShown > leftOut + strays) wrong.push(`${href}: ${notShown} not shown`);
           const links = new Map(rows.map((row) => [decodedLink(row.href), row]));
           if (links.size !== rows.length) wrong.push(`${href}: a link occurs twice`);
-          for (const entry of shownOnes) {
+          for (const entry of sendable) {
             const at = [...names, entry.name];
             const row = links.get(plainLink(entry.folder, at));
             links.delete(plainLink(entry.folder, at));
@@ -331,12 +378,12 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           for (const { href: link } of links.values()) wrong.push(`${href}: has a link to ${link}, which is not there`);
         }
         await read([], '/folders');
-        expect(wrong).toEqual([]);
+        expectNone(wrong);
       });
 
       it('have files that arrive byte for byte (R62, R63)', async () => {
         const wrong: string[] = [];
-        await each(filesSeen(), async (names) => {
+        await each(filesSeen().filter(isTried), async (names) => {
           const failure = seen.failing.get(shown(names));
           // What the server gives instead is nobody's measure.
           if (failure === 'other content') return;
@@ -352,16 +399,16 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
             wrong.push(`${shown(names)}: other content`);
           }
         });
-        expect(wrong).toEqual([]);
+        expectNone(wrong);
       });
 
       /** The files in what the server lists, as far as names can be sent. */
       function filesSeen(): Path[] {
-        return [...seen.folders.values()].flatMap(({ names, entries }) =>
-          Array.isArray(entries)
-            ? entries
-                .filter((entry) => !entry.folder && isText(entry.name))
-                .map((entry) => [...names, entry.name])
+        return [...seen.folders.values()].flatMap(({ names, listing }) =>
+          typeof listing === 'object'
+            ? listing.entries
+                .filter(({ folder }) => !folder)
+                .map(({ name }) => [...names, name])
                 .filter((at) => at.every(isText) && shown(at) !== tree.large.path.join('/'))
             : [],
         );
@@ -384,14 +431,15 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
               wrong.push(`${shown(names)}: ${length}`);
           },
         );
-        expect(wrong).toEqual([]);
+        expectNone(wrong);
       });
 
       it('are found by the address of a file as well, and files by that of a folder', async () => {
         const wrong: string[] = [];
         const groups = ['names', 'kinds', 'empty', 'deep'];
         const folders = [...seen.folders.values()].filter(
-          ({ names, entries }) => groups.includes(String(names[0])) && names.every(isText) && Array.isArray(entries),
+          ({ names, listing }) =>
+            groups.includes(String(names[0])) && names.every(isText) && typeof listing === 'object',
         );
         await each(folders, async ({ names }) => {
           const page = await follow(inFiles(names));
@@ -406,7 +454,7 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           if (file.status !== 200 || !file.content.equals(contentOf(names)))
             wrong.push(`${inFolders(names)}: ${file.status} ${file.target}`);
         });
-        expect(wrong).toEqual([]);
+        expectNone(wrong);
       });
 
       describe('have a file that', () => {
@@ -415,6 +463,13 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         beforeAll(() => {
           whole = contentOf(names);
         });
+
+        /** Some servers remember a file's size for a while, and break off when it is another one. */
+        const delivered = (content: Buffer) =>
+          until(async () => {
+            const answer = await get(server, onServer(names)).catch(brokenOff);
+            return answer !== 'broken off' && answer.content.equals(content);
+          });
 
         it.each([
           ['in the middle', 'bytes=100-199', 100, 200],
@@ -477,17 +532,16 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           try {
             writeFileSync(file, after);
             utimesSync(file, atime, new Date(mtime.getTime() + 3_600_000));
-            await until(async () => (await get(server, onServer(names))).content.equals(after));
+            await delivered(after);
             for (const validator of [old.headers['etag'], old.headers['last-modified']]) {
               if (validator === undefined) continue;
               const condition = { Range: 'bytes=100-199', 'If-Range': String(validator) };
-              const plain = await get(server, onServer(names), condition);
-              const answer = await visit(inFiles(names), condition);
-              expect([validator, answer.status, String(answer.content)]).toEqual([
-                validator,
-                plain.status,
-                String(plain.content),
-              ]);
+              for (const answer of [
+                await get(server, onServer(names), condition),
+                await visit(inFiles(names), condition),
+              ]) {
+                expect([validator, answer.status, String(answer.content)]).toEqual([validator, 200, String(after)]);
+              }
             }
             for (const condition of conditions(old.headers)) {
               const answer = await visit(inFiles(names), condition);
@@ -496,7 +550,7 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
           } finally {
             writeFileSync(file, whole);
             utimesSync(file, atime, mtime);
-            await until(async () => (await get(server, onServer(names))).content.equals(whole));
+            await delivered(whole);
           }
         });
       });
@@ -530,13 +584,18 @@ describe.each(Object.keys(webDAVServers) as WebDAVServerName[])('on %s', (name) 
         ]);
         expect([...new Set(odd)]).toEqual([]);
         expect(new Set(front.asked.map(({ method }) => method))).toEqual(new Set(['PROPFIND', 'GET', 'HEAD']));
-        // The front asks it about each token.
+        // The front asks it about a token.
         const elsewhere = powerFolder.requests.slice(before).filter(({ path }) => path !== '/webdav/');
         expect(elsewhere.map(({ method, path }) => [method, path])).toEqual([]);
       });
     });
   });
-});
+}
+
+/** Of many mistakes, the first tell enough. */
+function expectNone(mistakes: string[]): void {
+  expect({ mistakes: mistakes.length, first: mistakes.slice(0, 50) }).toEqual({ mistakes: 0, first: [] });
+}
 
 /** Each by itself, as a browser would send what it was given. */
 function conditions({ etag, 'last-modified': modified }: IncomingHttpHeaders): Record<string, string>[] {
@@ -550,9 +609,10 @@ function conditions({ etag, 'last-modified': modified }: IncomingHttpHeaders): R
  */
 function readableRefusal({ status, headers, content }: Download, failure: number | string): string | undefined {
   const refused = typeof failure === 'number' && failure < 500;
+  const isRefusal = status >= 400 && status < 500;
   // A server that fails makes this app a gateway that had no good answer.
-  if (status < 400 || status >= 500 + (refused ? 0 : 100) || status === 500)
-    return `${status}, where the server has ${failure}`;
+  const isFailure = !refused && [502, 503, 504].includes(status);
+  if (!isRefusal && !isFailure) return `${status}, where the server has ${failure}`;
   const isPage = /^text\/html/.test(String(headers['content-type'])) && /<h1\b[^>]*>[^<]*\w/.test(String(content));
   return isPage ? undefined : `${status} without a page`;
 }

@@ -5,7 +5,7 @@ export interface FolderPage {
   notShown: number;
 }
 
-export interface Row {
+interface Row {
   /** As it is shown; browsers take all white space for one space. */
   text: string;
   /** The link's path. */

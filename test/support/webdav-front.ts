@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { PowerFolderServer } from 'passport-powerfolder/testing';
 
@@ -27,6 +28,7 @@ export async function startWebDAVFront(
   const contextPath = powerFolder.pathname.replace(/\/$/, '');
   const asked: WebDAVFront['asked'] = [];
 
+  const letIn = new Set<string>();
   const isBelow = /^\/webdav(?:[/?]|$)/;
 
   const front = createServer((incoming, response) => {
@@ -39,20 +41,27 @@ export async function startWebDAVFront(
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: target = '', headers } = incoming;
     if (!isBelow.test(target.slice(contextPath.length))) return await forward(powerFolder, incoming, response);
-    const verdict = await askForAccess(powerFolder, headers.authorization);
-    if (verdict.statusCode !== 207) {
-      response.writeHead(verdict.statusCode ?? 500, verdict.rawHeaders);
-      return await pipeline(verdict, response);
+    const refusal = await refusalOf(headers.authorization);
+    if (refusal) {
+      response.writeHead(refusal.status, refusal.headers).end(refusal.body);
+      return;
     }
-    verdict.resume();
     asked.push({ method, target, headers });
     await forward(new URL(webDAV.origin), incoming, response);
   }
 
-  async function askForAccess({ hostname, port }: URL, authorization = ''): Promise<IncomingMessage> {
+  /** What the simulated server answers to somebody whom it does not let in. It is asked until it has let a token in. */
+  async function refusalOf(authorization = '') {
+    if (letIn.has(authorization)) return undefined;
+    const { hostname, port } = powerFolder;
     const headers = { Depth: '0', ...(authorization && { Authorization: authorization }) };
     const path = `${contextPath}/webdav/`;
-    return await answerTo(request({ agent: false, hostname, port, path, method: 'PROPFIND', headers }).end());
+    const answer = await answerTo(request({ agent: false, hostname, port, path, method: 'PROPFIND', headers }).end());
+    const { statusCode: status = 500, rawHeaders } = answer;
+    const body = await buffer(answer);
+    if (status !== 207) return { status, headers: rawHeaders, body };
+    letIn.add(authorization);
+    return undefined;
   }
 
   front.listen(0, '127.0.0.1');

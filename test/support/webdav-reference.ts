@@ -68,8 +68,14 @@ function statOf(path: Buffer) {
   }
 }
 
+export interface Listing {
+  entries: Entry[];
+  /** How many responses are about something that is not in the folder, besides the one about the folder itself. */
+  strays: number;
+}
+
 /** What a server says that is in a folder, or its status when it does not say so. */
-export async function propfind(server: Dispatcher, target: string): Promise<Entry[] | number> {
+export async function propfind(server: Dispatcher, target: string): Promise<Listing | number> {
   const { statusCode, body } = await server.request({
     origin: '',
     method: 'PROPFIND' as 'GET',
@@ -80,18 +86,20 @@ export async function propfind(server: Dispatcher, target: string): Promise<Entr
   const xml = await body.text();
   if (statusCode !== 207) return statusCode;
   const depth = segments(target).length;
-  return responses(xml)
-    .filter(({ href }) => segments(href).length === depth + 1)
-    .map(({ href, properties }) => {
-      const length = properties.get('getcontentlength')?.text;
-      const date = properties.get('getlastmodified')?.text;
-      return {
-        name: decoded(segments(href).at(-1) ?? ''),
-        folder: properties.get('resourcetype')?.children.some(({ name }) => name === 'collection') ?? false,
-        size: length ? Number(length) : undefined,
-        modified: date ? Date.parse(date) : undefined,
-      };
-    });
+  const all = responses(xml);
+  const members = all.filter(({ href }) => segments(href).length === depth + 1);
+  return { entries: members.map(entryOf), strays: all.length - members.length - 1 };
+}
+
+function entryOf({ href, properties }: ReturnType<typeof responses>[number]): Entry {
+  const length = properties.get('getcontentlength')?.text;
+  const date = properties.get('getlastmodified')?.text;
+  return {
+    name: decoded(segments(href).at(-1) ?? ''),
+    folder: properties.get('resourcetype')?.children.some(({ name }) => name === 'collection') ?? false,
+    size: length ? Number(length) : undefined,
+    modified: date ? Date.parse(date) : undefined,
+  };
 }
 
 const segments = (href: string) =>
