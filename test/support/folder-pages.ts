@@ -27,7 +27,7 @@ export function readFolderPage(html: string): FolderPage {
     const day = dayOf(cells[modified] ?? '');
     rows.push({ text: textOf(link), href: unescaped(href), size: textOf(cells[size] ?? ''), day });
   }
-  const [, count = '0'] = /(\d[\d,.]*|\bone)\b[^.]*\bnot shown\b/i.exec(textOf(html)) ?? [];
+  const [, count = '0'] = /(\d[\d,.]*|\bone) entr(?:y|ies)\b[^.]*\bnot shown\b/i.exec(textOf(html)) ?? [];
   return { rows, notShown: /one/i.test(count) ? 1 : Number(count.replace(/\D/g, '')) };
 }
 
