@@ -270,7 +270,7 @@ function isLate(error: unknown): boolean {
 /** RFC 9110, 10.2.3: seconds, or a date. */
 function retryAfter(value: unknown): number | undefined {
   if (typeof value !== 'string') return undefined;
-  const after = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  const after = /^\s*\d{1,9}\s*$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return after >= 0 ? after : undefined;
 }
 
