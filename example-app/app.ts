@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { FolderError, folderRoutes } from './folders.ts';
 import { formatBytes, formatTime, timeFromNow } from './format.ts';
+import { plainForwardedFor } from './forwarded-for.ts';
 import { accessLog } from './logging.ts';
 import { returnPath } from './return-path.ts';
 import { type SessionStore, sessions } from './sessions.ts';
@@ -38,6 +39,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   // Templates have these, and res.locals.
   Object.assign(app.locals, { base, appName: 'Folder Desk' });
 
+  app.use(plainForwardedFor());
   app.use(accessLog(log));
   app.use(securityHeaders(config));
   app.get('/healthz', async (_req, res) => {
