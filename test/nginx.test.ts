@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
@@ -10,6 +9,7 @@ import { Agent, type Dispatcher, getGlobalDispatcher, setGlobalDispatcher } from
 import { Browser } from './support/browser.ts';
 import { logInAndAllow, sameOrigin } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
+import { freePort } from './support/free-port.ts';
 import { describeWith, findProgram } from './support/programs.ts';
 import { type Redis, startRedis } from './support/redis.ts';
 import { until } from './support/until.ts';
@@ -32,15 +32,6 @@ function fillIn(text: string, values: Record<string, string>): string {
     text = text.replaceAll(name, value);
   }
   return text;
-}
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return String(port);
 }
 
 let folder: string;
@@ -159,7 +150,7 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
     expect(account.headers['strict-transport-security']).toBe('max-age=31536000');
     const [cookie = ''] = [account.headers['set-cookie'] ?? []].flat();
     expect(cookie.replace(/=s%3A[^;]+/, '=…').replace(/Expires=[^;]+/, 'Expires=…')).toBe(
-      '__Host-session-app=…; Path=/; Expires=…; HttpOnly; Secure; SameSite=Lax',
+      `__Host-session-${new URL(url).port}.app=…; Path=/; Expires=…; HttpOnly; Secure; SameSite=Lax`,
     );
     // Both instances know who it is, and stylesheet and sign-out are under the path too.
     for (let i = 0; i < 4; i++) expect((await browser.visit(`${url}/account`)).status).toBe(200);
