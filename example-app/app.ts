@@ -40,7 +40,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   // Templates have these, and res.locals.
   Object.assign(app.locals, { base, appName: 'Folder Desk' });
 
-  app.use(plainForwardedFor());
+  app.use(plainForwardedFor(config));
   app.use(accessLog(log));
   app.use(securityHeaders(config));
   app.use(readRequestTarget(config));

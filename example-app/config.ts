@@ -1,6 +1,7 @@
 /** The environment as a typed configuration. What is unsafe or cannot work is refused before anything starts. */
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { PowerFolderStrategy } from 'passport-powerfolder';
 
 export interface Config {
@@ -9,6 +10,8 @@ export interface Config {
   port: number;
   /** The address to listen at; undefined for every address of this machine. */
   host: string | undefined;
+  /** The file of the Unix domain socket to listen at, in place of an address and a port. */
+  socketPath: string | undefined;
   /** Where browsers find this app, without a slash at the end. May have a path: `https://example.com/my-app`. */
   baseURL: string;
   /** The path of {@link baseURL}, without a slash at the end: '' or '/my-app'. */
@@ -58,9 +61,18 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     port = 0;
   }
 
-  const host = setting('LISTEN_ADDRESS');
+  const listenAddress = setting('LISTEN_ADDRESS');
+  const socketPath = listenAddress && isAbsolute(listenAddress) ? listenAddress : undefined;
+  const host = socketPath ? undefined : listenAddress;
   if (host && host !== 'localhost' && isIP(host) === 0) {
-    problems.push('LISTEN_ADDRESS must be an address of this machine, like 127.0.0.1, or localhost.');
+    problems.push(
+      'LISTEN_ADDRESS must be an address of this machine, like 127.0.0.1, or localhost, or the path of a Unix domain socket, like /run/folder-desk/1.sock.',
+    );
+  }
+
+  // What Linux and macOS both take. Node cuts off the rest, and listens elsewhere.
+  if (socketPath && Buffer.byteLength(socketPath) > 103) {
+    problems.push('LISTEN_ADDRESS must not have more than 103 bytes, as the path of a socket.');
   }
 
   const baseURL = setting('BASE_URL');
@@ -68,6 +80,10 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const basePath = base ? base.pathname.replace(/\/+$/, '').replace(/%../g, (octet) => octet.toUpperCase()) : '';
   if (!base) {
     problems.push('BASE_URL must be the address of this app, like https://app.example.com, without ? and #.');
+  } else if (socketPath && !baseURL) {
+    problems.push(
+      'BASE_URL is missing: LISTEN_ADDRESS is a socket, which browsers reach by the address of a proxy only.',
+    );
   } else if (production && base.protocol !== 'https:') {
     problems.push('BASE_URL must begin with https:// in production: it makes the address PowerFolder sends codes to.');
   } else if (base.protocol !== 'https:' && !isLoopback(base.hostname)) {
@@ -86,6 +102,10 @@ export function readConfig(environment: Record<string, string | undefined>): Con
       problems.push(
         'TRUST_PROXY is missing: BASE_URL is https and this app speaks http, so a proxy must be in front. ' +
           'Say which: "loopback" when it runs on this machine, else its address or the number of proxies.',
+      );
+    } else if (socketPath && typeof trustProxy !== 'number' && !(trustProxy || []).includes('loopback')) {
+      problems.push(
+        'TRUST_PROXY must have "loopback" in it, or be a number: LISTEN_ADDRESS is a socket, and the proxy that uses it is on this machine.',
       );
     }
   } catch (error) {
@@ -147,6 +167,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     production,
     port,
     host,
+    socketPath,
     // As browsers spell it, since they come back to it.
     baseURL: base ? base.origin + basePath : '',
     basePath,

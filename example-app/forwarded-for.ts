@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import type { RequestHandler } from 'express';
+import type { Config } from './config.ts';
 
 /** Who comes through a Unix domain socket is on this machine. */
 const thisMachine = '127.0.0.1';
@@ -10,8 +11,11 @@ const thisMachine = '127.0.0.1';
  * To be used before anything that asks for `req.ip` or `req.protocol`. Express takes whatever stands between the commas for an
  * address: with a port in it each connection would be another visitor, and a proxy would not be recognised as trusted.
  */
-export function plainForwardedFor(): RequestHandler {
+export function plainForwardedFor({ socketPath }: Config): RequestHandler {
   return (req, _res, next) => {
+    // Such a connection has no address, so that no TRUST_PROXY could name it. A connection by TCP that was closed has none either,
+    // which is why the setting decides here.
+    if (socketPath) Object.defineProperty(req.socket, 'remoteAddress', { value: thisMachine, configurable: true });
     // Of several lines Node makes one, with commas.
     const header = req.headers['x-forwarded-for'];
     if (header !== undefined) req.headers['x-forwarded-for'] = plainAddresses(String(header));
