@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { folderRoutes } from './folders.ts';
 import { formatBytes, formatTime, timeFromNow } from './format.ts';
+import { plainForwardedFor } from './forwarded-for.ts';
 import { accessLog } from './logging.ts';
 import { returnPath } from './return-path.ts';
 import { type SessionStore, sessions } from './sessions.ts';
@@ -28,6 +29,7 @@ export interface Services {
 
 export function createApp(config: AppConfig, { sessionStore, log }: Services): Express {
   const base = config.basePath;
+  const mount = base.replace(patternCharacters, '\\$&') || '/';
   const strategy = createStrategy(config);
   const authenticator = createPassport(strategy);
 
@@ -39,13 +41,16 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   // Templates have these, and res.locals.
   Object.assign(app.locals, { base, appName: 'Folder Desk' });
 
+  app.use(plainForwardedFor(config));
   app.use(accessLog(log));
   app.use(securityHeaders(config));
+  app.use(readRequestTarget(config));
   app.get('/healthz', async (_req, res) => {
     const ready = await sessionStore.ready();
     res.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'session store away' });
   });
-  app.use(base || '/', express.static(join(__dirname, 'public'), { index: false, redirect: false, maxAge: '1h' }));
+  // Without redirects, which it would make of the address of a directory.
+  app.use(mount, express.static(join(__dirname, 'public'), { maxAge: '1h', index: false, redirect: false }));
 
   // Browsers ask for this one when they show a file.
   app.get('/favicon.ico', (_req, res) => res.redirect(301, `${base}/icon.svg`));
@@ -95,7 +100,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
 
   pages.use(folderRoutes(config, strategy));
 
-  app.use(base || '/', pages);
+  app.use(mount, pages);
   app.use((_req, res) => {
     res.status(404).render('error', {
       title: 'There is nothing here',
@@ -104,6 +109,24 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   });
   app.use(errorPage(config, sessionStore));
   return app;
+}
+
+/** What means something in Express's route patterns, which the path of BASE_URL is none of. */
+const patternCharacters = /[{}()[\]+?!:*\\]/g;
+
+/**
+ * Lets pass what asks for a path (RFC 9112 section 3.2). `http://host/path` is for proxies: it is read as the path when it
+ * names this app, and nothing is asked of `*` or another host here.
+ */
+function readRequestTarget({ baseURL }: AppConfig): RequestHandler {
+  const { origin } = new URL(baseURL);
+  return (req, _res, next) => {
+    const own = req.url.startsWith(`${origin}/`);
+    // Not `req.url`, in which Express itself finds the path.
+    if (own) req.originalUrl = req.url.slice(origin.length);
+    if (own || req.url.startsWith('/')) next();
+    else next(Object.assign(new Error('the request is for another host, or for none'), { status: 400 }));
+  };
 }
 
 /** "Ada King Lovelace" is "AL". */

@@ -1,6 +1,8 @@
 /** The environment as a typed configuration. What is unsafe or cannot work is refused before anything starts. */
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
+import { PowerFolderStrategy } from 'passport-powerfolder';
 
 export interface Config {
   production: boolean;
@@ -8,6 +10,8 @@ export interface Config {
   port: number;
   /** The address to listen at; undefined for every address of this machine. */
   host: string | undefined;
+  /** The file of the Unix domain socket to listen at, in place of an address and a port. */
+  socketPath: string | undefined;
   /** Where browsers find this app, without a slash at the end. May have a path: `https://example.com/my-app`. */
   baseURL: string;
   /** The path of {@link baseURL}, without a slash at the end: '' or '/my-app'. */
@@ -57,21 +61,38 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     port = 0;
   }
 
-  const host = setting('LISTEN_ADDRESS');
+  const listenAddress = setting('LISTEN_ADDRESS');
+  const socketPath = listenAddress && isAbsolute(listenAddress) ? listenAddress : undefined;
+  const host = socketPath ? undefined : listenAddress;
   if (host && host !== 'localhost' && isIP(host) === 0) {
-    problems.push('LISTEN_ADDRESS must be an address of this machine, like 127.0.0.1, or localhost.');
+    problems.push(
+      'LISTEN_ADDRESS must be an address of this machine, like 127.0.0.1, or localhost, or the path of a Unix domain socket, like /run/folder-desk/1.sock.',
+    );
   }
 
-  const base = parseWebURL(setting('BASE_URL') ?? `http://localhost:${port}`);
-  const basePath = base ? base.pathname.replace(/\/+$/, '') : '';
+  // What Linux and macOS both take. Node cuts off the rest, and listens elsewhere.
+  if (socketPath && Buffer.byteLength(socketPath) > 103) {
+    problems.push('LISTEN_ADDRESS must not have more than 103 bytes, as the path of a socket.');
+  }
+
+  const baseURL = setting('BASE_URL');
+  const base = parseWebURL(baseURL ?? `http://localhost:${port}`);
+  const basePath = base ? base.pathname.replace(/\/+$/, '').replace(/%../g, (octet) => octet.toUpperCase()) : '';
   if (!base) {
     problems.push('BASE_URL must be the address of this app, like https://app.example.com, without ? and #.');
+  } else if (socketPath && !baseURL) {
+    problems.push(
+      'BASE_URL is missing: LISTEN_ADDRESS is a socket, which browsers reach by the address of a proxy only.',
+    );
   } else if (production && base.protocol !== 'https:') {
     problems.push('BASE_URL must begin with https:// in production: it makes the address PowerFolder sends codes to.');
   } else if (base.protocol !== 'https:' && !isLoopback(base.hostname)) {
     problems.push(
       'BASE_URL must begin with https://, or be on this machine, like http://localhost:3000: codes travel there.',
     );
+  } else if (baseURL) {
+    const problem = baseProblem(base.origin, basePath);
+    if (problem) problems.push(`BASE_URL ${problem}`);
   }
 
   let trustProxy: Config['trustProxy'] = false;
@@ -81,6 +102,10 @@ export function readConfig(environment: Record<string, string | undefined>): Con
       problems.push(
         'TRUST_PROXY is missing: BASE_URL is https and this app speaks http, so a proxy must be in front. ' +
           'Say which: "loopback" when it runs on this machine, else its address or the number of proxies.',
+      );
+    } else if (socketPath && typeof trustProxy !== 'number' && !(trustProxy || []).includes('loopback')) {
+      problems.push(
+        'TRUST_PROXY must have "loopback" in it, or be a number: LISTEN_ADDRESS is a socket, and the proxy that uses it is on this machine.',
       );
     }
   } catch (error) {
@@ -142,6 +167,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     production,
     port,
     host,
+    socketPath,
     // As browsers spell it, since they come back to it.
     baseURL: base ? base.origin + basePath : '',
     basePath,
@@ -155,9 +181,54 @@ export function readConfig(environment: Record<string, string | undefined>): Con
 }
 
 function parseWebURL(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol)) return undefined;
-  return url.username || url.password || /[?#\s]/.test(text) ? undefined : url;
+  // Browsers read `https:host` and `https:\\host` as well; nobody means them.
+  if (!/^https?:\/\/[^/?#\\\s][^?#\\\s]*$/i.test(text) || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return url.username || url.password ? undefined : url;
+}
+
+/**
+ * What is wrong with BASE_URL for this app, if anything. Its path becomes part of routes, links, redirects, the callback URL
+ * and the cookie's name, so only what means the same in all of them is taken.
+ */
+function baseProblem(origin: string, path: string): string | undefined {
+  if (path.includes('//')) {
+    return `must have single slashes in its path: write ${origin}${path.replace(/\/{2,}/g, '/')}.`;
+  }
+  // What new URL leaves or makes of text. Escapes are for what is not ASCII: the others are slashes, percent signs and the like.
+  const taken = /^(?:[\w/.~!$&'()*+,:@-]|%[89A-F][\dA-F])*$/;
+  if (!taken.test(path) || !isDecodable(path)) {
+    const right = isDecodable(path) ? decodeURIComponent(path) : '';
+    const advice =
+      right && taken.test(encodeURI(right)) && !right.includes('//') ? `${origin}${encodeURI(right)}` : `${origin}/app`;
+    return `may have letters, digits and -._~!$&'()*+,:@ in its path, and ${path} has something else: write ${advice}, for example.`;
+  }
+  if (path.length > longestBasePath) {
+    return `must not have more than ${longestBasePath} characters in its path: write ${origin}/app, for example.`;
+  }
+  if (/^\/(?:healthz|favicon\.ico)$/i.test(path)) {
+    return `must not have the path ${path}, where this app answers something else: write ${origin}/app, for example.`;
+  }
+  const callbackURL = `${origin}${path}/oauth`;
+  try {
+    const any = 'any';
+    new PowerFolderStrategy({ serverURL: 'https://any', clientID: any, clientSecret: any, callbackURL }, () => false);
+  } catch (error) {
+    return `makes the callback URL ${callbackURL}, which cannot be used: ${(error as Error).message}.`;
+  }
+  return undefined;
+}
+
+/** It is in the cookie's name, and sent with each request. */
+const longestBasePath = 200;
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isLoopback(hostname: string): boolean {

@@ -7,7 +7,7 @@ const signInRoutes = ['/auth', '/oauth', '/logout'];
  * The path if it leads to a page of this app, else undefined. Used when a path is stored and again when it is used.
  *
  * @param value What came with the request: `/account?tab=tokens`.
- * @param base The path that this app is mounted at: '' or `/my-app`.
+ * @param base The path that this app is mounted at, as in requests: '' or `/my-app`.
  */
 export function returnPath(value: unknown, base = ''): string | undefined {
   if (typeof value !== 'string' || value.length > 2048) return undefined;
@@ -19,9 +19,10 @@ export function returnPath(value: unknown, base = ''): string | undefined {
   const nowhere = 'http://app.invalid';
   const url = URL.canParse(value, nowhere) ? new URL(value, nowhere) : undefined;
   if (!url || url.origin !== nowhere || url.pathname.includes('//')) return undefined;
-  const path = decoded(url.pathname)?.toLowerCase();
-  if (path === undefined || !isUnder(path, base.toLowerCase())) return undefined;
-  if (signInRoutes.some((route) => isUnder(path, base.toLowerCase() + route))) return undefined;
+  // As it is spelled, since a proxy may lead other spellings to somebody else.
+  if (!isUnder(url.pathname.toLowerCase(), base.toLowerCase())) return undefined;
+  const path = decoded(url.pathname.slice(base.length))?.toLowerCase();
+  if (path === undefined || signInRoutes.some((route) => isUnder(path, route))) return undefined;
   return url.pathname + url.search + url.hash;
 }
 

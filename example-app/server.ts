@@ -1,7 +1,8 @@
 /** Starts the app: reads the environment, listens, and stops without cutting anybody off. */
-import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createApp } from './app.ts';
 import { ConfigurationError, type PowerFolderConfig, readConfig } from './config.ts';
@@ -24,16 +25,22 @@ async function main(): Promise<void> {
 
   // Longer than proxies keep idle connections (nginx: 60 s), so that none is closed under a request.
   const server = createServer({ keepAliveTimeout: 65_000 });
-  server.listen({ port: config.port, host: config.host }, () => {
+  const { socketPath } = config;
+  if (socketPath) await removeSocketOfNobody(socketPath);
+  // The proxy is somebody else on this machine. Who may get at the socket is decided by the directory that it is in.
+  const place = socketPath ? { path: socketPath, writableAll: true } : { port: config.port, host: config.host };
+  server.listen(place, () => {
     // With PORT=0 the port is known only now.
-    const { port } = server.address() as AddressInfo;
-    const baseURL = process.env['BASE_URL'] ? config.baseURL : `http://localhost:${port}`;
+    const port = socketPath ? config.port : (server.address() as AddressInfo).port;
+    const baseURL = process.env['BASE_URL']?.trim() ? config.baseURL : `http://localhost:${port}`;
     server.on('request', createApp({ ...config, port, baseURL, powerFolder }, { sessionStore, log }));
-    log.info({ port, baseURL, powerFolder: powerFolder.serverURL }, 'listening');
+    const at = socketPath ? { socketPath } : { port };
+    log.info({ ...at, baseURL, powerFolder: powerFolder.serverURL }, 'listening');
     if (!config.production) console.log(`The app is at ${baseURL}`);
   });
   server.on('error', (error) => {
-    console.error(`Cannot listen on port ${config.port}: ${error.message}. Choose another with PORT.`);
+    const [at, setting] = socketPath ? [`at ${socketPath}`, 'LISTEN_ADDRESS'] : [`on port ${config.port}`, 'PORT'];
+    console.error(`Cannot listen ${at}: ${error.message}. Choose another with ${setting}.`);
     process.exit(1);
   });
 
@@ -49,6 +56,22 @@ async function main(): Promise<void> {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+}
+
+/**
+ * A socket's file outlives a process that was killed, and is in the way of the next one. It is removed when nobody listens
+ * there; everything else is left as it is, so that listening fails.
+ */
+async function removeSocketOfNobody(path: string): Promise<void> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  const connection = connect(path);
+  try {
+    await once(connection, 'connect');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') unlinkSync(path);
+  } finally {
+    connection.destroy();
+  }
 }
 
 /** A stand-in for the PowerFolder server, to try the app without one. */

@@ -107,11 +107,19 @@ export function sessions(config: Config, { store }: SessionStore): RequestHandle
 }
 
 /**
- * Under https the prefix makes browsers refuse such a cookie from another host or over http, and wants `Path=/`. So an app
- * under a path has the path in the name, or apps of one host would overwrite each other's.
+ * Under https the prefix makes browsers refuse such a cookie from another host or over http, and wants `Path=/`. Cookies know
+ * no ports either. So port and path are in the name, or apps of one host would overwrite each other's:
+ * `__Host-session`, `session-3000`, `__Host-session-8443.my-app`.
  */
 export function sessionCookieName({ baseURL, basePath }: Config): string {
-  return `${baseURL.startsWith('https:') ? '__Host-' : ''}session${basePath.replace(/[^\w.-]+/g, '-')}`;
+  const { protocol, port } = new URL(baseURL);
+  // No two paths give one name: readConfig takes no escapes of ASCII characters, so that these stand for themselves alone.
+  const path = basePath.replace(/[^\w%-]/g, (character) => (character === '/' ? '.' : escapeOf(character)));
+  return `${protocol === 'https:' ? '__Host-' : ''}session${port && `-${port}`}${path}`;
+}
+
+function escapeOf(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 /** The attributes by which the cookie is set, and cleared at sign-out. */

@@ -1,7 +1,7 @@
 /** Signing in with PowerFolder, and out: the strategy, its routes, and what a sign-in leaves in the session. */
 import type { Request, RequestHandler } from 'express';
 import { Router } from 'express';
-import { rateLimit } from 'express-rate-limit';
+import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import passport from 'passport';
 import {
   callbackRoute,
@@ -97,7 +97,8 @@ export function signInRoutes(
     limit: config.signInLimit,
     standardHeaders: 'draft-8',
     legacyHeaders: false,
-    validate: { xForwardedForHeader: false },
+    // One visitor has all addresses of an IPv6 network, by default a /56. Who has left already may have no address any more.
+    keyGenerator: ({ ip }) => (ip === undefined ? 'unknown' : ipKeyGenerator(ip)),
     ...(sessionStore.limitStore && { store: sessionStore.limitStore }),
     // While Redis is away nobody can sign in, and the pages that say so do it better than a limit that cannot count.
     passOnStoreError: true,

@@ -7,6 +7,7 @@ import {
   logInAndAllow,
   type StoredSession,
   sameOrigin,
+  sessionCookieOf,
   sessionSecret,
   signedIn,
   startExample,
@@ -406,10 +407,8 @@ describe('/account', () => {
 });
 
 describe('the session', () => {
-  const cookieOf = (app: Example, browser: Browser) => {
-    const browserCookies = browser.cookies(app.url).split('; ');
-    return browserCookies.find((cookie) => cookie.startsWith('session=')) ?? '';
-  };
+  const cookieOf = (app: Example, browser: Browser) => sessionCookieOf(browser, app);
+  const cookieName = ({ url }: Example) => `session-${new URL(url).port}`;
 
   async function isSignedIn(app: Example, cookie: string): Promise<boolean> {
     const page = await new Browser().stay(`${app.url}/account`, { headers: { cookie } });
@@ -423,7 +422,7 @@ describe('the session', () => {
     const before = cookieOf(app, browser);
     await browser.visit(response);
     const after = cookieOf(app, browser);
-    expect(before).toMatch(/^session=s%3A/);
+    expect(before).toMatch(/^session-\d+=s%3A/);
     expect(after).not.toBe(before);
     expect(await isSignedIn(app, after)).toBe(true);
     expect(await isSignedIn(app, before)).toBe(false);
@@ -444,11 +443,11 @@ describe('the session', () => {
   it('never has an id that a client chose, even with a valid signature (R34)', async () => {
     const app = await example();
     const browser = app.browser();
-    const chosen = `session=${signed('chosen-by-the-attacker', sessionSecret)}`;
+    const chosen = `${cookieName(app)}=${signed('chosen-by-the-attacker', sessionSecret)}`;
     browser.setCookies(app.url, chosen);
     await authorizationResponse(browser, app);
     expect(cookieOf(app, browser)).not.toBe(chosen);
-    expect(cookieOf(app, browser)).toMatch(/^session=s%3A/);
+    expect(cookieOf(app, browser)).toMatch(/^session-\d+=s%3A/);
   });
 
   it('keeps nothing of what was in it before signing in (R35)', async () => {
@@ -466,7 +465,7 @@ describe('the session', () => {
     const [cookie = '', ...others] = setCookies(page);
     expect(others).toEqual([]);
     expect(cookie.replace(/=s%3A[^;]+/, '=…').replace(/Expires=[^;]+/, 'Expires=…')).toBe(
-      'session=…; Path=/; Expires=…; HttpOnly; SameSite=Lax',
+      `${cookieName(app)}=…; Path=/; Expires=…; HttpOnly; SameSite=Lax`,
     );
   });
 
@@ -526,12 +525,12 @@ describe('the session', () => {
     const secrets = ['the new secret that signs all cookies', sessionSecret];
     const app = await example({}, { SESSION_SECRET: secrets.join(', ') });
     const browser = await signedIn(app);
-    const [id = ''] = decodeURIComponent(cookieOf(app, browser).replace('session=s%3A', '')).split('.');
+    const [id = ''] = decodeURIComponent(cookieOf(app, browser).replace(/^[^=]+=s%3A/, '')).split('.');
     for (const secret of secrets) {
-      expect(await isSignedIn(app, `session=${signed(id, secret)}`)).toBe(true);
+      expect(await isSignedIn(app, `${cookieName(app)}=${signed(id, secret)}`)).toBe(true);
     }
-    expect(await isSignedIn(app, `session=${signed(id, 'a secret of somebody else')}`)).toBe(false);
-    expect(cookieOf(app, browser)).toBe(`session=${signed(id, secrets[0] as string)}`);
+    expect(await isSignedIn(app, `${cookieName(app)}=${signed(id, 'a secret of somebody else')}`)).toBe(false);
+    expect(cookieOf(app, browser)).toBe(`${cookieName(app)}=${signed(id, secrets[0] as string)}`);
   });
 });
 
@@ -570,7 +569,7 @@ describe('signing out', () => {
     const page = await browser.stay(`${app.url}/logout`, { method: 'POST', headers: { Origin: app.url } });
     expect([page.status, page.headers['location']]).toEqual([303, '/signed-out']);
     expect(setCookies(page)).toEqual([
-      'session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
+      `session-${new URL(app.url).port}=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax`,
     ]);
   });
 
@@ -693,7 +692,7 @@ describe('the logs', () => {
     const [, code = '', state = ''] = /code=(\w+)&state=(\w+)/.exec(response) ?? [];
     const [, failingCode = ''] = /code=(\w+)/.exec(failing) ?? [];
     const secrets = [tokens?.accessToken, tokens?.refreshToken, app.powerFolder.clientSecret, code, state, failingCode];
-    const sessionID = /session=s%3A([\w-]+)/.exec(cookie)?.[1];
+    const sessionID = /session-\d+=s%3A([\w-]+)/.exec(cookie)?.[1];
     for (const secret of [...secrets, sessionID]) {
       expect(secret?.length).toBeGreaterThan(8);
       expect(app.log.join('')).not.toContain(secret);

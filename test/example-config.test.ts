@@ -34,6 +34,7 @@ describe('readConfig', () => {
       production: false,
       port: 3000,
       host: undefined,
+      socketPath: undefined,
       baseURL: 'http://localhost:3000',
       basePath: '',
       powerFolder: undefined,
@@ -62,6 +63,7 @@ describe('readConfig', () => {
       production: true,
       port: 8080,
       host: '127.0.0.1',
+      socketPath: undefined,
       baseURL: 'https://app.example.com/desk',
       basePath: '/desk',
       powerFolder: { serverURL: 'https://cloud.example.com', clientID: 'my-app', clientSecret: 'shh' },
@@ -80,6 +82,14 @@ describe('readConfig', () => {
       ['https://app.example.com/a/../desk//', 'https://app.example.com/desk'],
     ]) {
       expect(readConfig({ ...production, BASE_URL }).baseURL).toBe(baseURL);
+    }
+  });
+
+  it('takes an absolute path for a socket to listen at', () => {
+    const path = `/run/${'x'.repeat(98)}`;
+    for (const TRUST_PROXY of ['loopback', '1', '10.0.0.0/8, loopback']) {
+      const { host, socketPath } = readConfig({ ...production, LISTEN_ADDRESS: path, TRUST_PROXY });
+      expect([host, socketPath]).toEqual([undefined, path]);
     }
   });
 
@@ -114,6 +124,23 @@ describe('readConfig', () => {
     ['a port that is none', { PORT: 'http' }, 'PORT'],
     ['a port too high', { PORT: '65536' }, 'PORT'],
     ['an address to listen at that is none', { LISTEN_ADDRESS: '127.0.0.1:3000' }, 'LISTEN_ADDRESS'],
+    [
+      'a socket whose name the system would cut off',
+      { ...production, LISTEN_ADDRESS: `/${'x'.repeat(103)}` },
+      'LISTEN_ADDRESS',
+    ],
+    ['a relative path to listen at', { LISTEN_ADDRESS: './app.sock' }, 'LISTEN_ADDRESS'],
+    ['a socket without the address of the proxy', { LISTEN_ADDRESS: '/run/app.sock', TRUST_PROXY: '1' }, 'BASE_URL'],
+    [
+      'a socket without a trusted proxy',
+      { LISTEN_ADDRESS: '/run/app.sock', BASE_URL: 'http://localhost' },
+      'TRUST_PROXY',
+    ],
+    [
+      'a socket with a proxy that cannot reach it',
+      { LISTEN_ADDRESS: '/run/app.sock', BASE_URL: 'https://app.example', TRUST_PROXY: '10.0.0.0/8' },
+      'TRUST_PROXY',
+    ],
     ['an environment that is none', { NODE_ENV: 'prod' }, 'NODE_ENV'],
     ['an address without a scheme', { BASE_URL: 'app.example.com' }, 'BASE_URL'],
     ['an address with another scheme', { BASE_URL: 'ftp://app.example.com' }, 'BASE_URL'],

@@ -2,14 +2,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
-import { Agent, type Dispatcher, getGlobalDispatcher, setGlobalDispatcher } from 'undici';
+import { Agent, type Dispatcher, getGlobalDispatcher, request, setGlobalDispatcher } from 'undici';
 import { Browser } from './support/browser.ts';
 import { logInAndAllow, sameOrigin } from './support/example.ts';
 import { type ExampleProcess, startExampleProcess } from './support/example-process.ts';
+import { freePort } from './support/free-port.ts';
 import { describeWith, findProgram } from './support/programs.ts';
 import { type Redis, startRedis } from './support/redis.ts';
 import { until } from './support/until.ts';
@@ -34,15 +34,6 @@ function fillIn(text: string, values: Record<string, string>): string {
   return text;
 }
 
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return String(port);
-}
-
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'passport-powerfolder-nginx-'));
@@ -52,7 +43,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
   let redis: Redis;
   let powerFolder: PowerFolderServer;
-  let start: (port?: string) => Promise<ExampleProcess>;
+  let start: (place: Record<string, string>) => Promise<ExampleProcess>;
+  /** Where each instance listens: the first by TCP, the second at a Unix domain socket. */
+  let places: [Record<string, string>, Record<string, string>];
   let instances: ExampleProcess[];
   let nginx: ChildProcess;
   let before: Dispatcher;
@@ -76,10 +69,12 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
         .filter((line) => /^\w+=/.test(line))
         .map((line) => line.split('=')),
     );
-    start = async (port = '0') => {
+    const socketPath = join(folder, '2.sock');
+    places = [{ PORT: await freePort() }, { LISTEN_ADDRESS: socketPath }];
+    start = async (place) => {
       const instance = await startExampleProcess(undefined, {
         ...settings,
-        PORT: port,
+        ...place,
         BASE_URL: url,
         SESSION_SECRET: 'a secret that all instances share',
         REDIS_URL: redis.url,
@@ -88,10 +83,17 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
         POWERFOLDER_CLIENT_SECRET: powerFolder.clientSecret,
       });
       // It does not wait long for Redis before it listens.
-      await until(async () => (await fetch(`http://127.0.0.1:${instance.port}/healthz`)).ok);
+      const dispatcher = new Agent({ connect: 'LISTEN_ADDRESS' in place ? { socketPath } : {} });
+      const healthz = `http://127.0.0.1:${instance.port ?? 80}/healthz`;
+      await until(async () => {
+        const { statusCode, body } = await request(healthz, { dispatcher });
+        await body.dump();
+        return statusCode === 200;
+      });
+      await dispatcher.close();
       return instance;
     };
-    instances = await Promise.all([start(), start()]);
+    instances = await Promise.all(places.map(start));
 
     const tls = join(__dirname, 'fixtures/tls');
     const site = fillIn(block('nginx', 'log_format'), {
@@ -99,7 +101,7 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
       'listen 443 ssl;': `listen 127.0.0.1:${port} ssl;`,
       'server_name example.com;': 'server_name localhost;',
       '127.0.0.1:3001': `127.0.0.1:${instances[0]?.port}`,
-      '127.0.0.1:3002': `127.0.0.1:${instances[1]?.port}`,
+      '127.0.0.1:3002': `unix:${socketPath}`,
       '/etc/ssl/example.com.pem': join(tls, 'server.pem'),
       '/etc/ssl/private/example.com.key': join(tls, 'server.key'),
       '/var/log/nginx/': `${folder}/`,
@@ -159,7 +161,7 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
     expect(account.headers['strict-transport-security']).toBe('max-age=31536000');
     const [cookie = ''] = [account.headers['set-cookie'] ?? []].flat();
     expect(cookie.replace(/=s%3A[^;]+/, '=…').replace(/Expires=[^;]+/, 'Expires=…')).toBe(
-      '__Host-session-app=…; Path=/; Expires=…; HttpOnly; Secure; SameSite=Lax',
+      `__Host-session-${new URL(url).port}.app=…; Path=/; Expires=…; HttpOnly; Secure; SameSite=Lax`,
     );
     // Both instances know who it is, and stylesheet and sign-out are under the path too.
     for (let i = 0; i < 4; i++) expect((await browser.visit(`${url}/account`)).status).toBe(200);
@@ -198,22 +200,33 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
     }
   });
 
-  it('tells the app who the visitor is, and not what the visitor says (R46)', async () => {
+  it('tells the app who the visitor is, by TCP and by a socket, and not what the visitor says (R46, R67)', async () => {
     const browser = new Browser({
       'X-Forwarded-For': '203.0.113.7',
       'X-Forwarded-Proto': 'http',
       Forwarded: 'for=203.0.113.7',
     });
-    const { headers } = await browser.visit(url);
-    // Logs are written when the answer has been sent.
-    const line = await until(() =>
-      instances
-        .flatMap((instance) => instance.output().slice(0, -1))
-        .filter((line) => line.includes('"req":'))
-        .map((line) => JSON.parse(line))
-        .find(({ req }) => req.id === headers['x-request-id']),
-    );
-    expect(line.req.ip).toBe('127.0.0.1');
+    const asked = new Map<unknown, string>();
+    // nginx takes them in turn.
+    await until(async () => {
+      const { headers } = await browser.visit(`${url}/auth/powerfolder`, { follow: () => false });
+      // Neither is in doubt about https.
+      expect(String(headers['set-cookie'])).toContain('; Secure;');
+      // Logs are written when the answer has been sent.
+      const [instance, line] = await until(() => {
+        const lines = instances.flatMap((instance, i) =>
+          instance
+            .output()
+            .slice(0, -1)
+            .filter((line) => line.includes('"req":'))
+            .map((line) => [i, JSON.parse(line)] as const),
+        );
+        return lines.find(([, { req, res }]) => res && req.id === headers['x-request-id']);
+      });
+      asked.set(instance, line.req.ip);
+      return asked.size === 2;
+    });
+    expect([...asked.values()]).toEqual(['127.0.0.1', '127.0.0.1']);
   });
 
   it('has no code in the access log, whichever form the answer has (R43)', async () => {
@@ -258,7 +271,7 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
         await moreVisits();
         expect(await instance.stop('SIGTERM')).toBe(0);
         await moreVisits();
-        instances[i] = await start(String(instance.port));
+        instances[i] = await start(places[i] as Record<string, string>);
         await moreVisits();
       }
     } finally {

@@ -72,7 +72,7 @@ async function main(): Promise<void> {
 
     // A sign-in that was begun and left.
     const { headers } = await new Browser().stay(`${balancer.url}/auth/powerfolder`);
-    const [, pending = ''] = /session=s%3A([^.]+)/.exec(String(headers['set-cookie'])) ?? [];
+    const [, pending = ''] = /session[\w.-]*=s%3A([^.]+)/.exec(String(headers['set-cookie'])) ?? [];
     const signedIn: string[] = [];
     for (let tries = 0; tries < 5000 && signedIn.length < 100; tries++) {
       const key = redis.ask('RANDOMKEY');

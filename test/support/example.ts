@@ -15,6 +15,7 @@ import type { SignedInUser } from '../../example-app/sign-in.ts';
 import { Browser, type Page } from './browser.ts';
 
 export interface Example {
+  /** Where browsers find it, with the path that it is mounted at. */
   url: string;
   powerFolder: PowerFolderServer;
   /** What was logged, a line each. */
@@ -39,8 +40,11 @@ export async function startExample({
   server: serverOptions = {},
   environment = {},
   strategy = {},
+  path = '',
 }: {
   server?: PowerFolderServerOptions;
+  /** The path of BASE_URL. */
+  path?: string;
   environment?: Record<string, string>;
   /** Options of the strategy that the app has no setting for. */
   strategy?: { timeout?: number };
@@ -48,10 +52,10 @@ export async function startExample({
   const powerFolder = await startPowerFolderServer(serverOptions);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-  const url = `http://localhost:${(server.address() as AddressInfo).port}`;
+  const BASE_URL = `http://localhost:${(server.address() as AddressInfo).port}${path}`;
   const config = readConfig({
     NODE_ENV: 'test',
-    BASE_URL: url,
+    BASE_URL,
     POWERFOLDER_URL: powerFolder.url,
     POWERFOLDER_CLIENT_ID: powerFolder.clientID,
     POWERFOLDER_CLIENT_SECRET: powerFolder.clientSecret,
@@ -68,7 +72,7 @@ export async function startExample({
   // express-session's MemoryStore keeps JSON by session id.
   const stored = () => (sessionStore.store as MemoryStore & { sessions: Record<string, string> }).sessions;
   return {
-    url,
+    url: path ? config.baseURL : BASE_URL,
     powerFolder,
     log,
     sessions: {
@@ -85,6 +89,17 @@ export async function startExample({
       await Promise.all([closed, powerFolder.close(), sessionStore.close()]);
     },
   };
+}
+
+/** `name=value` of a session's cookie, as the app sets it; empty when there is none. */
+export function sessionCookieOf(browser: Browser, { url }: { url: string }): string {
+  const { port } = new URL(url);
+  return (
+    browser
+      .cookies(url)
+      .split('; ')
+      .find((cookie) => cookie.startsWith(`session-${port}=`)) ?? ''
+  );
 }
 
 export const sessionSecret = 'a secret for tests that is long enough';
