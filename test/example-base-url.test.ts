@@ -1,13 +1,10 @@
 /** BASE_URL: each path works wholly or is refused, and no two apps of one host share a cookie. */
 import fc from 'fast-check';
-import { type PowerFolderServerOptions, startPowerFolderServer } from 'passport-powerfolder/testing';
 import { type Config, ConfigurationError, readConfig } from '../example-app/config.ts';
 import { returnPath } from '../example-app/return-path.ts';
 import { sessionCookieName } from '../example-app/sessions.ts';
 import { Browser } from './support/browser.ts';
 import { type Example, logInAndAllow, sameOrigin, startExample } from './support/example.ts';
-import { startExampleProcess } from './support/example-process.ts';
-import { freePort } from './support/free-port.ts';
 import { rawRequest } from './support/raw-request.ts';
 
 /** The sentences that refuse this BASE_URL. */
@@ -22,11 +19,9 @@ function refusal(BASE_URL: string): string {
 }
 
 /** Everything that a visitor does: signs in at a page and comes back to it, looks at pages and folders, and signs out. */
-async function useWholeApp(path: string, inProcess = true): Promise<void> {
+async function useWholeApp(path: string): Promise<void> {
   const account = { username: 'ada', password: 'pw', firstname: 'Ada', files: { 'a+b (c)': { 'x.txt': 'text' } } };
-  const app = inProcess
-    ? await startExample({ path, server: { accounts: [account] } })
-    : await startProcess(path, { accounts: [account] });
+  const app = await startExample({ path, server: { accounts: [account] } });
   try {
     const browser = new Browser(sameOrigin);
     const login = await browser.visit(`${app.url}/account?a=b`);
@@ -41,8 +36,7 @@ async function useWholeApp(path: string, inProcess = true): Promise<void> {
       );
     const open = [...links(page), ...links(await browser.visit(`${app.url}/`))];
     for (let link = open.pop(); link !== undefined && seen.size < 50; link = open.pop()) {
-      // The package for WebDAV cannot be loaded within Jest.
-      if (link === '#main' || seen.has(link) || (inProcess && link.endsWith('/folders'))) continue;
+      if (link === '#main' || seen.has(link)) continue;
       seen.add(link);
       expect((origin + link).startsWith(`${app.url}/`)).toBe(true);
       const next = await browser.visit(origin + link);
@@ -52,7 +46,7 @@ async function useWholeApp(path: string, inProcess = true): Promise<void> {
     const base = new URL(app.url).pathname.replace(/\/$/, '');
     const pages = ['/', '/account', '/icon.svg', '/style.css'];
     const folders = ['/folders', '/folders/a%2Bb%20(c)', '/files/a%2Bb%20(c)/x.txt'];
-    expect(seen).toEqual(new Set([...pages, ...(inProcess ? [] : folders)].map((page) => base + page)));
+    expect(seen).toEqual(new Set([...pages, ...folders].map((page) => base + page)));
 
     const left = await browser.submit(page, 'Sign out');
     expect([left.status, left.url]).toEqual([200, `${app.url}/signed-out`]);
@@ -63,25 +57,6 @@ async function useWholeApp(path: string, inProcess = true): Promise<void> {
   } finally {
     await app.close();
   }
-}
-
-/** The app in a process of its own, and its server. */
-async function startProcess(
-  path: string,
-  server: PowerFolderServerOptions,
-): Promise<{ url: string; close(): Promise<void> }> {
-  const powerFolder = await startPowerFolderServer(server);
-  const port = await freePort();
-  const app = await startExampleProcess(powerFolder, {
-    PORT: port,
-    BASE_URL: `http://localhost:${port}${path}`,
-  });
-  return {
-    url: app.url,
-    async close() {
-      await Promise.all([app.stop(), powerFolder.close()]);
-    },
-  };
 }
 
 describe('the path of BASE_URL (R70)', () => {
@@ -119,10 +94,6 @@ describe('the path of BASE_URL (R70)', () => {
     '/$&',
   ])('works wholly: %s', async (path) => {
     await useWholeApp(path);
-  });
-
-  it.each(['/a+b(c)*', '/:x/für'])('works wholly with folders and files: %s', async (path) => {
-    await useWholeApp(path, false);
   });
 
   it.each<[path: string, write: string]>([
