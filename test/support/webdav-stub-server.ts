@@ -338,6 +338,7 @@ const types: Record<string, string> = {
   html: 'text/html',
   pdf: 'application/pdf',
   png: 'image/png',
+  wav: 'audio/wav',
   gz: 'application/gzip',
 };
 
