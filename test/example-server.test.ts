@@ -407,7 +407,7 @@ describe('/files', () => {
       'content-disposition': `attachment; filename="? \\"x\\".html"; filename*=UTF-8''%C3%BC%20%22x%22.html`,
       'x-content-type-options': 'nosniff',
       'content-security-policy':
-        "sandbox; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "sandbox allow-same-origin; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
       'cache-control': 'no-store',
     });
     const text = await browser.visit(`${app.url}/files/html/a.txt`);
