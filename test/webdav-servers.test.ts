@@ -580,7 +580,8 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
           ...(/^Bearer \S+$/.test(headers.authorization ?? '') ? [] : [`${method} without a token`]),
         ]);
         expect([...new Set(odd)]).toEqual([]);
-        expect(new Set(front.asked.map(({ method }) => method))).toEqual(new Set(['PROPFIND', 'GET', 'HEAD']));
+        const writes = front.asked.filter(({ method }) => !['PROPFIND', 'GET', 'HEAD'].includes(method));
+        expect(writes).toEqual([]);
         // The front asks it about a token.
         const elsewhere = powerFolder.requests.slice(before).filter(({ path }) => path !== '/webdav/');
         expect(elsewhere.map(({ method, path }) => [method, path])).toEqual([]);
