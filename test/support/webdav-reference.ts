@@ -45,9 +45,10 @@ export function shown(names: Path): string {
 
 export const isText = (name: Buffer) => Buffer.from(String(name)).equals(name);
 
-/** A folder on disk. Links that lead nowhere are left out. */
+/** A folder on disk. Links that lead nowhere are left out; one that nobody may read counts as empty, for root as well. */
 export function onDisk(folder: string, names: Path): Entry[] {
   const place = diskPath(folder, names);
+  if ((statSync(place).mode & 0o444) === 0) return [];
   return readdirSync(place, { encoding: 'buffer' }).flatMap((name) => {
     const stats = statOf(Buffer.concat([place, Buffer.from('/'), name]));
     if (!stats) return [];
