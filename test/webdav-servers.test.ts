@@ -100,12 +100,8 @@ const exceptions: Record<WebDAVServerName, Exception[]> = {
       ],
     },
     {
-      because: 'It says 403 for a file that it may not read, and lists such a folder as empty.',
-      differences: [
-        'unreadable/file.txt: GET 403',
-        'unreadable/folder/inside.txt: not listed',
-        'unreadable/folder/inside.txt: GET 403',
-      ],
+      because: 'It says 403 for a file that it may not read, and within its answer for such a folder.',
+      differences: ['unreadable/file.txt: GET 403', 'unreadable/folder: PROPFIND 403'],
     },
   ],
   rclone: [
@@ -129,12 +125,8 @@ const exceptions: Record<WebDAVServerName, Exception[]> = {
       ],
     },
     {
-      because: 'It breaks the connection for a file that it may not read, and lists such a folder as empty.',
-      differences: [
-        'unreadable/file.txt: GET broken off',
-        'unreadable/folder/inside.txt: not listed',
-        'unreadable/folder/inside.txt: GET 404',
-      ],
+      because: 'It breaks the connection for a file that it may not read.',
+      differences: ['unreadable/file.txt: GET broken off'],
     },
   ],
   'sabre-dav': [
@@ -161,12 +153,8 @@ const exceptions: Record<WebDAVServerName, Exception[]> = {
       differences: named('no UTF-8', latin1, ...notFound, 'as files/NAME: not listed', 'as folders/NAME: not listed'),
     },
     {
-      because: 'It begins to send a file that it may not read, and lists such a folder as empty.',
-      differences: [
-        'unreadable/file.txt: GET broken off',
-        'unreadable/folder/inside.txt: not listed',
-        'unreadable/folder/inside.txt: GET 404',
-      ],
+      because: 'It begins to send a file that it may not read.',
+      differences: ['unreadable/file.txt: GET broken off'],
     },
   ],
 };
@@ -436,7 +424,8 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
 
       it('are found by the address of a file as well, and files by that of a folder', async () => {
         const wrong: string[] = [];
-        const groups = ['names', 'kinds', 'empty', 'deep'];
+        // One path more makes no difference to each of so many names.
+        const groups = ['kinds', 'empty', 'deep', ...(contextPath === '' ? ['names'] : [])];
         const folders = [...seen.folders.values()].filter(
           ({ names, listing }) =>
             groups.includes(String(names[0])) && names.every(isText) && typeof listing === 'object',
@@ -583,7 +572,8 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
           ...(/^Bearer \S+$/.test(headers.authorization ?? '') ? [] : [`${method} without a token`]),
         ]);
         expect([...new Set(odd)]).toEqual([]);
-        expect(new Set(front.asked.map(({ method }) => method))).toEqual(new Set(['PROPFIND', 'GET', 'HEAD']));
+        const writes = front.asked.filter(({ method }) => !['PROPFIND', 'GET', 'HEAD'].includes(method));
+        expect(writes).toEqual([]);
         // The front asks it about a token.
         const elsewhere = powerFolder.requests.slice(before).filter(({ path }) => path !== '/webdav/');
         expect(elsewhere.map(({ method, path }) => [method, path])).toEqual([]);

@@ -193,7 +193,6 @@ export function makeHardTree(): HardTree {
   makeFolder('unreadable', 'folder');
   file(['unreadable', 'readable.txt']);
   file(['unreadable', 'file.txt']);
-  file(['unreadable', 'folder', 'inside.txt']);
   const locked = [at('unreadable', 'file.txt'), at('unreadable', 'folder')];
   for (const path of locked) chmodSync(path, 0);
 

@@ -45,9 +45,10 @@ export function shown(names: Path): string {
 
 export const isText = (name: Buffer) => Buffer.from(String(name)).equals(name);
 
-/** A folder on disk. Links that lead nowhere are left out. */
+/** A folder on disk. Links that lead nowhere are left out; one that nobody may read counts as empty, for root as well. */
 export function onDisk(folder: string, names: Path): Entry[] {
   const place = diskPath(folder, names);
+  if ((statSync(place).mode & 0o444) === 0) return [];
   return readdirSync(place, { encoding: 'buffer' }).flatMap((name) => {
     const stats = statOf(Buffer.concat([place, Buffer.from('/'), name]));
     if (!stats) return [];
@@ -87,11 +88,14 @@ export async function propfind(server: Dispatcher, target: string): Promise<List
   if (statusCode !== 207) return statusCode;
   const depth = segments(target).length;
   const all = responses(xml);
+  // A server may say only within its answer that it refuses the folder.
+  const itself = all.find(({ href }) => segments(href).length === depth);
+  if (itself?.refusal && itself.properties.size === 0) return itself.refusal;
   const members = all.filter(({ href }) => segments(href).length === depth + 1);
   return { entries: members.map(entryOf), strays: all.length - members.length - 1 };
 }
 
-function entryOf({ href, properties }: ReturnType<typeof responses>[number]): Entry {
+function entryOf({ href, properties }: Response): Entry {
   const length = properties.get('getcontentlength')?.text;
   const date = properties.get('getlastmodified')?.text;
   return {
@@ -116,21 +120,33 @@ interface Element {
   children: Element[];
 }
 
-/** The responses of RFC 4918 section 14.16, read by a strict parser. Of properties, those with the status 200 count. */
-function responses(xml: string): { href: string; properties: Map<string, Element> }[] {
+interface Response {
+  href: string;
+  /** Those with the status 200. */
+  properties: Map<string, Element>;
+  /** Another status that it has, for the whole or for some properties. */
+  refusal: number | undefined;
+}
+
+/** The responses of RFC 4918 section 14.16, read by a strict parser. */
+function responses(xml: string): Response[] {
   const { root } = parseXml(xml);
   const multistatus = root && element(root, {});
   if (multistatus?.name !== 'multistatus') throw new Error(`No multistatus: ${xml.slice(0, 200)}`);
   const all = ({ children }: Element, name: string) => children.filter((child) => child.name === name);
-  return all(multistatus, 'response').map((response) => ({
-    href: all(response, 'href')[0]?.text.trim() ?? '',
-    properties: new Map(
-      all(response, 'propstat')
-        .filter((propstat) => /^HTTP\/\S+ 200/.test(all(propstat, 'status')[0]?.text ?? ''))
-        .flatMap((propstat) => all(propstat, 'prop').flatMap(({ children }) => children))
-        .map((property) => [property.name, property]),
-    ),
-  }));
+  const statusOf = (element: Element) =>
+    Number(/^HTTP\/\S+ (\d+)/.exec(all(element, 'status')[0]?.text ?? '')?.[1] ?? 200);
+  return all(multistatus, 'response').map((response) => {
+    const propstats = all(response, 'propstat');
+    const properties = propstats
+      .filter((propstat) => statusOf(propstat) === 200)
+      .flatMap((propstat) => all(propstat, 'prop').flatMap(({ children }) => children));
+    return {
+      href: all(response, 'href')[0]?.text.trim() ?? '',
+      properties: new Map(properties.map((property) => [property.name, property])),
+      refusal: [response, ...propstats].map(statusOf).find((status) => status !== 200),
+    };
+  });
 }
 
 /** Names resolved as Namespaces in XML 1.0 has it. */

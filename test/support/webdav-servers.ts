@@ -235,11 +235,15 @@ async function tryToStart(name: WebDAVServerName, folder: string, contextPath: s
     origin,
     logs,
     async close() {
-      if (hasEnded(child)) throw new Error(`${name} had ended: ${logs()}`);
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      await ended;
+      const before = hasEnded(child);
+      const said = logs();
+      if (!before) {
+        const ended = once(child, 'exit');
+        child.kill('SIGTERM');
+        await ended;
+      }
       rmSync(own, { recursive: true, force: true });
+      if (before) throw new Error(`${name} had ended: ${said}`);
     },
   };
 }
