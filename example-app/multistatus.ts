@@ -35,14 +35,16 @@ export interface Folder {
 }
 
 /** A response element (RFC 4918, 14.24), as far as it is of use. */
-interface Response {
+export interface Response {
   href: string;
   /** The names in the href. */
   path: string[];
   /** The last of them, if it can be used. */
   name: string | undefined;
-  /** Of the resource as a whole, when it has one. */
+  /** The status line of the resource as a whole, when it has one. */
   status: string;
+  /** That of the properties that were asked for and are not given, when there are any. */
+  refusal: string;
   /** The text of the properties that the server knows, by name. */
   properties: Map<string, string>;
   collection: boolean;
@@ -160,7 +162,9 @@ class MultistatusReader {
       else if (path === `${response}/status`) this.#response.status = text;
       else if (path === `${propstat}/status`) this.#propstat.status = text;
       else this.#propstat.properties.set(name, text);
-    } else if (path === propstat && succeeded(this.#propstat.status)) {
+    } else if (path === propstat && !succeeded(this.#propstat.status)) {
+      this.#response.refusal ||= this.#propstat.status;
+    } else if (path === propstat) {
       for (const [name, text] of this.#propstat.properties) this.#response.properties.set(name, text);
       this.#response.collection ||= this.#propstat.collection;
     } else if (path === response) {
@@ -172,15 +176,33 @@ class MultistatusReader {
 }
 
 function newResponse(): Response {
-  return { href: '', path: [], name: undefined, status: '', properties: new Map(), collection: false, garbled: false };
+  return {
+    href: '',
+    path: [],
+    name: undefined,
+    status: '',
+    refusal: '',
+    properties: new Map(),
+    collection: false,
+    garbled: false,
+  };
 }
 
 function newPropstat() {
   return { status: '', properties: new Map<string, string>(), collection: false };
 }
 
+/**
+ * What a server says of the resource that was asked for, as if it were the status of its answer. lighttpd lists a folder that
+ * it may not read as one that has none of the properties, for that reason.
+ */
+export function outcomeOf({ status, refusal, properties }: Response): number {
+  const refused = status === '' && properties.size === 0 && statusOf(refusal) !== 404;
+  return statusOf(refused ? refusal : status);
+}
+
 /** The code of a status line, `HTTP/1.1 404 Not Found`; 200 where a server leaves the line out. */
-export function statusOf(line: string): number {
+function statusOf(line: string): number {
   return Number(/^HTTP\/\S+ (\d{3})\b/i.exec(line)?.[1] ?? (line === '' ? 200 : 500));
 }
 

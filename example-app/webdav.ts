@@ -16,9 +16,10 @@ import {
   isFolder,
   isSendable,
   type Multistatus,
+  outcomeOf,
   propertiesWanted,
+  type Response,
   readMultistatus,
-  statusOf,
 } from './multistatus.ts';
 
 /** How long the server may take to begin its answer, and between two pieces of it, in ms. */
@@ -246,8 +247,8 @@ function refused({ statusCode, headers, body }: Dispatcher.ResponseData): WebDAV
   return new WebDAVError(`the answer is ${statusCode}`, statusToAnswer(statusCode), { status: statusCode, headers });
 }
 
-function throwIfRefused({ status: line }: { status: string }): void {
-  const status = statusOf(line);
+function throwIfRefused(response: Response): void {
+  const status = outcomeOf(response);
   if (status >= 300) throw new WebDAVError(`the answer is ${status}`, statusToAnswer(status), { status });
 }
 

@@ -545,21 +545,23 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
       });
 
       // The path makes no difference to it.
-      const once = contextPath === '' ? it : it.skip;
-      once('have a file of 200 MB that arrives whole (R63)', async () => {
-        const { body, statusCode } = await app.request({
-          method: 'GET',
-          path: inFiles(path(...tree.large.path)),
-          headers,
+      // Once for each server is enough of it.
+      if (contextPath === '') {
+        it('have a file of 200 MB that arrives whole (R63)', async () => {
+          const { body, statusCode } = await app.request({
+            method: 'GET',
+            path: inFiles(path(...tree.large.path)),
+            headers,
+          });
+          const hash = createHash('sha256');
+          let size = 0;
+          for await (const part of body) {
+            hash.update(part);
+            size += part.length;
+          }
+          expect([statusCode, size, hash.digest('hex')]).toEqual([200, tree.large.size, tree.large.hash]);
         });
-        const hash = createHash('sha256');
-        let size = 0;
-        for await (const part of body) {
-          hash.update(part);
-          size += part.length;
-        }
-        expect([statusCode, size, hash.digest('hex')]).toEqual([200, tree.large.size, tree.large.hash]);
-      });
+      }
 
       it('cost the server requests below its own WebDAV only, without cookies and for plain bytes (R61, R62)', () => {
         const odd = front.asked.flatMap(({ method, target, headers }) => [
