@@ -6,7 +6,7 @@ import type { PowerFolderStrategy } from 'passport-powerfolder';
 import type { AppConfig } from './config.ts';
 import { formatBytes, formatDate } from './format.ts';
 import { requireSignIn } from './sign-in.ts';
-import { isSignInAgain, withAccessToken } from './tokens.ts';
+import { orSignInAgain, withAccessToken } from './tokens.ts';
 
 /** How long PowerFolder may take to begin its answer … */
 const timeout = 10_000;
@@ -111,23 +111,6 @@ function namesIn(req: Request): string[] {
   const names = path.filter((name, i) => name !== '' || i < path.length - 1);
   if (names.some((name) => /^\.{0,2}$|[/\0]/.test(name))) throw new FolderError(404);
   return names;
-}
-
-/** When PowerFolder takes no token of this user's any more: a new sign-in, and back to this page. */
-function orSignInAgain(base: string, handler: RequestHandler): RequestHandler {
-  return async (req, res, next) => {
-    try {
-      await handler(req, res, next);
-    } catch (error) {
-      if (!isSignInAgain(error)) throw error;
-      req.log.info({ event: 'signed out', code: 'sign_in_again' }, 'access has ended');
-      req.session.regenerate((error) => {
-        delete req.user;
-        if (error) next(error);
-        else requireSignIn(base)(req, res, next);
-      });
-    }
-  };
 }
 
 function throwFolderError(error: unknown): never {
