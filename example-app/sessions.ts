@@ -329,6 +329,19 @@ export async function saveSession(req: Request): Promise<void> {
   });
 }
 
+/** Goes on with a new session; or without any where the old one has ended, as its browser may have another already. */
+export async function leaveSession(req: Request): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    req.session.regenerate((error) => (error ? reject(error) : resolve()));
+  });
+  try {
+    await saveSession(req);
+  } catch (error) {
+    if (!(error instanceof SessionEnded)) throw error;
+    dropSession(req);
+  }
+}
+
 /** What {@link sessions} gave to express-session. */
 export function sessionStoreOf(req: Request): SessionStore {
   return req.sessionStore as unknown as SessionStore;

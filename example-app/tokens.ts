@@ -1,7 +1,7 @@
 /** Access to PowerFolder for as long as somebody is signed in: refreshes tokens, and keeps the new ones beside the session. */
 import type { Request, RequestHandler } from 'express';
 import { PowerFolderError, type PowerFolderStrategy, type PowerFolderTokens } from 'passport-powerfolder';
-import { sessionStoreOf } from './sessions.ts';
+import { leaveSession, sessionStoreOf } from './sessions.ts';
 import { requireSignIn } from './sign-in.ts';
 
 /** Milliseconds for which an access token must still be valid to be used. */
@@ -66,11 +66,9 @@ export function orSignInAgain(base: string, handler: RequestHandler): RequestHan
     } catch (error) {
       if (!isSignInAgain(error)) throw error;
       req.log.info({ event: 'signed out', code: 'sign_in_again' }, 'access has ended');
-      req.session.regenerate((error) => {
-        delete req.user;
-        if (error) next(error);
-        else requireSignIn(base)(req, res, next);
-      });
+      delete req.user;
+      await leaveSession(req);
+      requireSignIn(base)(req, res, next);
     }
   };
 }

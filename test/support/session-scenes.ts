@@ -163,6 +163,8 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
       release();
       const page = await late;
       expect([page.status, page.headers['location']]).toEqual([302, '/auth/powerfolder?returnTo=%2Fuses-token']);
+      // Whoever has signed in again meanwhile keeps that cookie.
+      expect(setCookies(page)).toEqual([]);
       expect(of(kept, 'session', 'tokens', 'refresh')).toEqual([]);
       expect(await isSignedIn(app, cookie)).toBe(false);
     });
