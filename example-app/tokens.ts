@@ -54,7 +54,7 @@ function hasEnded(): never {
   throw new PowerFolderError('sign_in_again', 'The session has ended, or its tokens cannot be read.');
 }
 
-export function isSignInAgain(error: unknown): boolean {
+function isSignInAgain(error: unknown): boolean {
   return error instanceof PowerFolderError && error.code === 'sign_in_again';
 }
 

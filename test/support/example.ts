@@ -8,7 +8,6 @@ import {
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
-import type { Logger } from 'pino';
 import { request } from 'undici';
 import { createApp } from '../../example-app/app.ts';
 import { type AppConfig, readConfig } from '../../example-app/config.ts';
@@ -115,7 +114,11 @@ export async function startExample({
 }
 
 /** A page that somebody adds to the example: asks WebDAV with the visitor's token. Jest cannot load what /folders needs. */
-function pageThatUsesToken(config: AppConfig, sessionStore: SessionStore, log: Logger): RequestHandler[] {
+function pageThatUsesToken(
+  config: AppConfig,
+  sessionStore: SessionStore,
+  log: ReturnType<typeof createLogger>,
+): RequestHandler[] {
   const strategy = createStrategy(config);
   const page: RequestHandler = async (req, res) => {
     await withAccessToken(req, strategy, async (accessToken) => {
