@@ -11,11 +11,8 @@ export type Change = {
   if?: 'present' | 'absent';
   /** … nor unless it is this. */
   is?: string;
-} & (
-  | { value: string /** Milliseconds from now. */; ttl: number }
-  | { value: null; ttl?: undefined }
-  | { value?: undefined; ttl?: number }
-);
+  // `ttl` is in milliseconds from now.
+} & ({ value: string; ttl: number } | { value: null; ttl?: undefined } | { value?: undefined; ttl?: number });
 
 /**
  * Texts by key, each for a time. Whatever must not be torn apart by other requests, in this instance or another, is one
@@ -45,6 +42,8 @@ export class MemoryStorage implements Storage {
   /** By key; `until` is in epoch milliseconds. */
   readonly entries = new Map<string, { value: string; until: number }>();
   readonly #mostEntries: number;
+  /** When what has expired is to be forgotten next, in epoch milliseconds. */
+  #nextSweep = 0;
 
   /** With so many nothing more is taken, as by a full Redis: to forget the oldest would sign people out without a word. */
   constructor(mostEntries = 100_000) {
@@ -80,8 +79,10 @@ export class MemoryStorage implements Storage {
   }
 
   #makeRoom(more: number): void {
-    if (this.entries.size + more <= this.#mostEntries) return;
-    for (const key of this.entries.keys()) if (this.#kept(key) === undefined) this.entries.delete(key);
+    if (Date.now() >= this.#nextSweep || this.entries.size + more > this.#mostEntries) {
+      for (const key of this.entries.keys()) if (this.#kept(key) === undefined) this.entries.delete(key);
+      this.#nextSweep = Date.now() + 60_000;
+    }
     if (more > 0 && this.entries.size + more > this.#mostEntries) throw new StorageError('The memory is full');
   }
 }

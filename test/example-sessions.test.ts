@@ -110,6 +110,10 @@ describe('MemoryStorage', () => {
     jest.spyOn(Date, 'now').mockImplementation(() => now + 2000);
     await storage.change({ key: 'd', value: '', ttl: 5000 });
     expect([...storage.entries.keys()]).toEqual(['c', 'd']);
+    jest.mocked(Date.now).mockImplementation(() => now + 70_000);
+    await storage.change({ key: 'e', value: '', ttl: 5000 });
+    // And once a minute without need: tokens are among it.
+    expect([...storage.entries.keys()]).toEqual(['e']);
     // A new time brings nothing back.
     await storage.change({ key: 'a', ttl: 5000 });
     expect(await storage.get('a')).toBeUndefined();
