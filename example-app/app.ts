@@ -10,7 +10,7 @@ import { formatBytes, formatTime, timeFromNow } from './format.ts';
 import { plainForwardedFor } from './forwarded-for.ts';
 import { accessLog } from './logging.ts';
 import { returnPath } from './return-path.ts';
-import { type SessionStore, sessions } from './sessions.ts';
+import { dropSession, SessionEnded, type SessionStore, sessions } from './sessions.ts';
 import {
   createPassport,
   createStrategy,
@@ -20,6 +20,8 @@ import {
   signInRoutes,
   signInURL,
 } from './sign-in.ts';
+import { StorageError } from './storage.ts';
+import { orSignInAgain, tokensOf } from './tokens.ts';
 import { WebDAVError } from './webdav.ts';
 
 export interface Services {
@@ -82,9 +84,9 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
     res.render('home', { powerFolderHost: new URL(config.powerFolder.serverURL).host });
   });
 
-  pages.get('/account', requireSignIn(base), (req, res) => {
+  const account: RequestHandler = async (req, res) => {
     const user = currentUser(req) as SignedInUser;
-    const { expiresAt, refreshToken } = user.tokens;
+    const { expiresAt, refreshToken } = await tokensOf(req);
     res.render('account', {
       initials: initials(user.displayName),
       quota: quota(user),
@@ -96,7 +98,8 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
       },
       renewable: refreshToken !== undefined,
     });
-  });
+  };
+  pages.get('/account', requireSignIn(base), orSignInAgain(base, account));
 
   pages.use(folderRoutes(config, strategy));
 
@@ -107,7 +110,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
       message: 'The address may be misspelt, or the page has moved.',
     });
   });
-  app.use(errorPage(config, sessionStore));
+  app.use(errorPage(config));
   return app;
 }
 
@@ -192,17 +195,24 @@ function refuseForeignRequests({ baseURL }: AppConfig): RequestHandler {
 }
 
 /** Says in general terms what happened. The details are in the log, under the reference that the page shows. */
-function errorPage({ basePath: base }: AppConfig, sessionStore: SessionStore): ErrorRequestHandler {
-  return async (error, req, res, next) => {
+function errorPage({ basePath: base }: AppConfig): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    // The answer is complete. Only the session could not be written after it.
+    if (res.writableEnded) {
+      if (!(error instanceof SessionEnded)) req.log.error({ err: error }, 'the session was not written');
+      return;
+    }
     if (res.headersSent) {
       req.log.error({ err: error }, 'failed while answering');
       return next(error);
     }
     const { retryAfter, contentRange, state } = error as Partial<WebDAVError> & { state?: unknown };
-    const { status, ...page } = (await sessionStore.ready()) ? explain(error) : storeAway;
+    const { status, ...page } = explain(error);
     if (status >= 500) req.log.error({ err: error }, 'failed');
     if (status === 503 && typeof retryAfter === 'number') res.set('Retry-After', String(Math.ceil(retryAfter / 1000)));
     if (status === 416 && contentRange) res.set('Content-Range', contentRange);
+    // What could not be written is not tried again under the page that says so.
+    if (error instanceof StorageError || error instanceof SessionEnded) dropSession(req);
     // The callback cannot be repeated, its code is used; other pages can, but for what is not there or not allowed.
     const final = error instanceof WebDAVError && status < 500;
     const retry = req.method === 'GET' && !final && (returnPath(req.originalUrl, base) ?? signInURL(base, state));
@@ -213,12 +223,6 @@ function errorPage({ basePath: base }: AppConfig, sessionStore: SessionStore): E
     });
   };
 }
-
-const storeAway = {
-  status: 503,
-  title: 'Please come back in a moment',
-  message: 'We cannot tell at present who is signed in. Nothing is lost; please try again soon.',
-};
 
 /** What PowerFolder's WebDAV may refuse for reasons that the visitor can understand. */
 const refusals = new Map(
@@ -252,6 +256,13 @@ const refusals = new Map(
 );
 
 function explain(error: unknown): { status: number; title: string; message: string } {
+  if (error instanceof StorageError) {
+    return {
+      status: 503,
+      title: 'Please come back in a moment',
+      message: 'We cannot tell at present who is signed in. Nothing is lost; please try again soon.',
+    };
+  }
   const refusal = error instanceof WebDAVError ? refusals.get(error.status) : undefined;
   if (refusal) return refusal;
   const status = Number((error as { status?: unknown }).status);

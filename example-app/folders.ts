@@ -5,7 +5,7 @@ import type { PowerFolderStrategy } from 'passport-powerfolder';
 import type { AppConfig } from './config.ts';
 import { formatBytes, formatDate } from './format.ts';
 import { requireSignIn } from './sign-in.ts';
-import { isSignInAgain, withAccessToken } from './tokens.ts';
+import { orSignInAgain, withAccessToken } from './tokens.ts';
 import { WebDAV, WebDAVError } from './webdav.ts';
 
 /** How long a file may stand still on its way to the visitor, who may have paused, in ms. */
@@ -83,23 +83,6 @@ const alphabet = new Intl.Collator('en', { numeric: true });
 function namesIn(req: Request): string[] {
   const { path = [] } = req.params as unknown as { path?: string[] };
   return path.filter((name, i) => name !== '' || i < path.length - 1);
-}
-
-/** When PowerFolder takes no token of this user's any more: a new sign-in, and back to this page. */
-function orSignInAgain(base: string, handler: RequestHandler): RequestHandler {
-  return async (req, res, next) => {
-    try {
-      await handler(req, res, next);
-    } catch (error) {
-      if (!isSignInAgain(error)) throw error;
-      req.log.info({ event: 'signed out', code: 'sign_in_again' }, 'access has ended');
-      req.session.regenerate((error) => {
-        delete req.user;
-        if (error) next(error);
-        else requireSignIn(base)(req, res, next);
-      });
-    }
-  };
 }
 
 const shownTypes = new Map([

@@ -9,6 +9,9 @@ import { ConfigurationError, type PowerFolderConfig, readConfig } from './config
 import { createLogger } from './logging.ts';
 import { openSessionStore } from './sessions.ts';
 
+/** How long the start may wait for Redis. */
+const waitForSessions = 3000;
+
 /** How long requests in flight may take once the app has been told to stop. */
 const stopWithin = 10_000;
 
@@ -21,7 +24,8 @@ async function main(): Promise<void> {
   const sessionStore = openSessionStore(config, log);
 
   // An instance that takes visitors before it has their sessions would send them away. Without Redis it starts all the same.
-  for (let tries = 0; tries < 60 && !(await sessionStore.ready()); tries++) await pause(50);
+  const end = performance.now() + waitForSessions;
+  while (!(await sessionStore.ready()) && performance.now() < end) await pause(50);
 
   // Longer than proxies keep idle connections (nginx: 60 s), so that none is closed under a request.
   const server = createServer({ keepAliveTimeout: 65_000 });

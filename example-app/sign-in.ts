@@ -1,5 +1,5 @@
 /** Signing in with PowerFolder, and out: the strategy, its routes, and what a sign-in leaves in the session. */
-import type { Request, RequestHandler } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { Router } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import passport from 'passport';
@@ -14,7 +14,16 @@ import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { describeError } from './logging.ts';
 import { returnPath } from './return-path.ts';
-import { beginSignedInSession, type SessionStore, sessionCookie, sessionCookieName } from './sessions.ts';
+import {
+  beginSignedInSession,
+  dropSession,
+  SessionEnded,
+  type SessionStore,
+  saveSession,
+  sessionCookie,
+  sessionCookieName,
+} from './sessions.ts';
+import { StorageError } from './storage.ts';
 
 /** Who is signed in, as the session on the server keeps it. */
 export interface SignedInUser {
@@ -26,8 +35,10 @@ export interface SignedInUser {
   /** Bytes. */
   spaceUsed: number | undefined;
   spaceAllowed: number | undefined;
-  tokens: PowerFolderTokens;
 }
+
+/** Tokens are kept beside the session, so that no request writes back old ones with it. */
+type NewlySignedIn = SignedInUser & { tokens: PowerFolderTokens };
 
 export function currentUser(req: Request): SignedInUser | undefined {
   return req.user as SignedInUser | undefined;
@@ -35,7 +46,7 @@ export function currentUser(req: Request): SignedInUser | undefined {
 
 export function createStrategy({ baseURL, powerFolder, authorizationMethod }: AppConfig): PowerFolderStrategy {
   const options = { ...powerFolder, callbackURL: `${baseURL}/oauth`, authorizationMethod };
-  return new PowerFolderStrategy(options, ({ tokens, profile }): SignedInUser => {
+  return new PowerFolderStrategy(options, ({ tokens, profile }): NewlySignedIn => {
     // Here an application with a database would find or create its user, or return false to refuse.
     const { id, username, displayName, emails = [], _json: account } = profile;
     return {
@@ -50,6 +61,20 @@ export function createStrategy({ baseURL, powerFolder, authorizationMethod }: Ap
   });
 }
 
+function isSignedInUser(user: unknown): user is SignedInUser {
+  if (typeof user !== 'object' || user === null) return false;
+  const { id, username, displayName, emails, spaceUsed, spaceAllowed } = user as Record<string, unknown>;
+  return (
+    typeof id === 'string' &&
+    id !== '' &&
+    (username === undefined || typeof username === 'string') &&
+    typeof displayName === 'string' &&
+    Array.isArray(emails) &&
+    emails.every((email) => typeof email === 'string') &&
+    [spaceUsed, spaceAllowed].every((space) => space === undefined || bytes(space) !== undefined)
+  );
+}
+
 function bytes(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
@@ -59,12 +84,20 @@ export function createPassport(strategy: PowerFolderStrategy): passport.Authenti
   const authenticator = new passport.Passport();
   authenticator.use(strategy);
   authenticator.serializeUser(
-    (req: Request, user: Express.User, done: (error: unknown, user: Express.User) => void) => {
-      beginSignedInSession(req);
+    (req: Request, newlySignedIn: Express.User, done: (error: unknown, user: Express.User) => void) => {
+      const { tokens, ...user } = newlySignedIn as NewlySignedIn;
+      beginSignedInSession(req, tokens);
       done(null, user);
     },
   );
-  authenticator.deserializeUser((user: Express.User, done) => done(null, user));
+  authenticator.deserializeUser(
+    (req: Request, user: unknown, done: (error: unknown, user: Express.User | false) => void) => {
+      // Another version of this app may have written something else.
+      const usable = isSignedInUser(user) && req.session.signedInAt !== undefined;
+      if (!usable) req.log.warn({ event: 'unreadable', code: 'user' }, 'the user of a session cannot be read');
+      done(null, usable && user);
+    },
+  );
   return authenticator;
 }
 
@@ -99,10 +132,10 @@ export function signInRoutes(
     legacyHeaders: false,
     // One visitor has all addresses of an IPv6 network, by default a /56. Who has left already may have no address any more.
     keyGenerator: ({ ip }) => (ip === undefined ? 'unknown' : ipKeyGenerator(ip)),
-    ...(sessionStore.limitStore && { store: sessionStore.limitStore }),
+    ...(sessionStore.storage.limitStore && { store: sessionStore.storage.limitStore }),
     // While Redis is away nobody can sign in, and the pages that say so do it better than a limit that cannot count.
     passOnStoreError: true,
-    logger: log,
+    logger: onceAMinute(log),
     handler: (req, res) => {
       req.log.warn({ event: 'sign-in refused', code: 'rate_limited' }, 'sign-in refused');
       res.status(429).render('error', {
@@ -113,27 +146,39 @@ export function signInRoutes(
     },
   });
 
-  routes.get('/auth/powerfolder', limit, async (req, res, next) => {
-    // express-session saves at the end of the answer, when it is too late to say that it could not.
-    if (!(await sessionStore.ready())) throw new Error('a sign-in cannot begin while the session store is away');
+  // Before a sign-in begins, and before an answer uses up what the session remembers of it.
+  const requireStorage: RequestHandler = async (_req, _res, next) => {
+    if (!(await sessionStore.ready())) throw new StorageError('A sign-in needs sessions that can be written');
+    next();
+  };
+
+  routes.get('/auth/powerfolder', limit, requireStorage, (req, res, next) => {
     const returnTo = returnPath(req.query['returnTo'], base);
     const options: PowerFolderAuthenticateOptions = { state: { returnTo } };
+    const { sessionID } = req;
+    const failed = saveBeforeAnswer(req, res, (error) => {
+      if (error instanceof SessionEnded) endedMeanwhile(req, res, sessionID, options.state).catch(next);
+      else next(error);
+    });
     // The types of Passport know `state` as a string only.
-    authenticator.authenticate('powerfolder', options as object)(req, res, next);
+    authenticator.authenticate('powerfolder', options as object)(req, res, failed);
   });
 
-  routes.get(callbackRoute('/oauth'), limit, (req, res, next) => {
+  routes.get(callbackRoute('/oauth'), limit, requireStorage, (req, res, next) => {
     const done: passport.AuthenticateCallback = (error, user, info, status) => {
       if (error) {
         req.log.warn({ event: 'sign-in failed', code: describeError(error)['code'] ?? 'error' }, 'sign-in failed');
         return next(error);
       }
       if (!user) return fail(info as PowerFolderFailure, Number(status) || 401);
-      // Passport gives the session a new id and leaves what was in the old one behind.
+      const { state } = info as { state?: { returnTo?: unknown } };
+      const { sessionID } = req;
+      // Passport gives the session a new id and leaves what was in the old one behind. If the old one has ended meanwhile, it
+      // cannot be saved, and nobody is signed in.
       req.logIn(user, (error) => {
-        if (error) return next(error);
+        if (error instanceof SessionEnded) return endedMeanwhile(req, res, sessionID, state).catch(next);
+        if (error) return next(Object.assign(error, { state }));
         req.log.info({ event: 'signed in', user: (user as SignedInUser).id }, 'signed in');
-        const { state } = info as { state?: { returnTo?: unknown } };
         res.redirect(returnPath(state?.returnTo, base) ?? `${base}/`);
       });
     };
@@ -150,14 +195,26 @@ export function signInRoutes(
     authenticator.authenticate('powerfolder', done)(req, res, next);
   });
 
-  routes.post('/logout', (req, res, next) => {
-    const user = currentUser(req);
-    req.session.destroy((error) => {
-      if (error) return next(error);
-      if (user) req.log.info({ event: 'signed out', user: user.id }, 'signed out');
-      res.clearCookie(sessionCookieName(config), sessionCookie(config));
-      res.redirect(303, `${base}/signed-out`);
+  /** The session that a sign-in belongs to ended on the way: by a sign-out, or by another sign-in of this browser. */
+  async function endedMeanwhile(req: Request, res: Response, id: string, state: unknown): Promise<void> {
+    dropSession(req);
+    const { returnTo } = (state ?? {}) as { returnTo?: unknown };
+    if (await sessionStore.isReplaced(id)) return res.redirect(returnPath(returnTo, base) ?? `${base}/`);
+    req.log.warn({ event: 'sign-in failed', code: 'signed_out' }, 'sign-in failed');
+    res.status(403).render('error', {
+      title: 'You have signed out',
+      message:
+        'You signed out while you were being signed in, so you are not. If you want to be, please sign in again.',
+      retry: signInURL(base, state),
     });
+  }
+
+  routes.post('/logout', async (req, res) => {
+    const user = currentUser(req);
+    await sessionStore.signOut(req);
+    if (user) req.log.info({ event: 'signed out', user: user.id }, 'signed out');
+    res.clearCookie(sessionCookieName(config), sessionCookie(config));
+    res.redirect(303, `${base}/signed-out`);
   });
 
   routes.get('/signed-out', (req, res) => {
@@ -166,4 +223,41 @@ export function signInRoutes(
   });
 
   return routes;
+}
+
+/**
+ * Holds the answer back until the session is saved, so that nobody is led away whose sign-in would not be known when they
+ * come back. When it cannot be saved, what was to be answered is forgotten and `failed` is called.
+ *
+ * @returns what to call when there is an error to answer instead.
+ */
+function saveBeforeAnswer(req: Request, res: Response, failed: NextFunction): NextFunction {
+  const headers = res.getHeaders();
+  const { end } = res;
+  const instead: NextFunction = (error) => {
+    res.end = end;
+    for (const name of res.getHeaderNames()) if (!(name in headers)) res.removeHeader(name);
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) res.setHeader(name, value);
+    failed(error);
+  };
+  res.end = ((...body: Parameters<typeof end>) => {
+    res.end = end;
+    saveSession(req).then(() => end.apply(res, body), instead);
+    return res;
+  }) as typeof end;
+  return instead;
+}
+
+/** Each of the messages once a minute: while limits cannot be counted, every request has the same to say. */
+function onceAMinute(log: Logger): { error: (error: unknown, message?: string) => void; warn: typeof log.warn } {
+  const said = new Map<string | undefined, number>();
+  return {
+    warn: log.warn.bind(log),
+    error(err, message) {
+      const now = Date.now();
+      if (now - (said.get(message) ?? 0) < 60_000) return;
+      said.set(message, now);
+      log.error({ err }, message);
+    },
+  };
 }

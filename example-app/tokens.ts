@@ -1,11 +1,15 @@
-/** Access to PowerFolder for as long as somebody is signed in: refreshes tokens, and keeps the new ones in the session. */
-import { setTimeout as pause } from 'node:timers/promises';
-import type { Request } from 'express';
+/** Access to PowerFolder for as long as somebody is signed in: refreshes tokens, and keeps the new ones beside the session. */
+import type { Request, RequestHandler } from 'express';
 import { PowerFolderError, type PowerFolderStrategy, type PowerFolderTokens } from 'passport-powerfolder';
-import { currentUser, type SignedInUser } from './sign-in.ts';
+import { leaveSession, sessionStoreOf } from './sessions.ts';
+import { requireSignIn } from './sign-in.ts';
+
+/** Milliseconds for which an access token must still be valid to be used. */
+const leeway = 60_000;
 
 /**
- * Calls `use` with a valid access token; when the server answers 401 all the same, once more with a new one.
+ * Calls `use` with a valid access token; when it fails with an error whose `serverStatus` is 401 all the same, once more
+ * with a new one.
  *
  * @throws {PowerFolderError} `sign_in_again` when there is no way to another one.
  */
@@ -14,66 +18,57 @@ export async function withAccessToken<T>(
   strategy: PowerFolderStrategy,
   use: (accessToken: string) => Promise<T>,
 ): Promise<T> {
-  const tokens = await keep(req, (tokens) => strategy.freshTokens(tokens));
+  let tokens = await tokensOf(req);
+  const { expiresAt } = tokens;
+  if (expiresAt !== undefined && expiresAt <= Date.now() + leeway) tokens = await renew(req, strategy, tokens);
   try {
     return await use(tokens.accessToken);
   } catch (error) {
     if ((error as { serverStatus?: unknown }).serverStatus !== 401) throw error;
-    const { refreshToken } = tokens;
-    if (!refreshToken) throw new PowerFolderError('sign_in_again', 'The access token is not accepted any more.');
-    const renewed = await keep(req, () => strategy.refreshAccessToken(refreshToken));
-    return await use(renewed.accessToken);
+    return await use((await renew(req, strategy, tokens)).accessToken);
   }
 }
 
-async function keep(
-  req: Request,
-  renew: (tokens: PowerFolderTokens) => Promise<PowerFolderTokens>,
-): Promise<PowerFolderTokens> {
-  const { tokens } = currentUser(req) as SignedInUser;
-  let renewed: PowerFolderTokens;
-  try {
-    renewed = await renew(tokens);
-    if (renewed === tokens) return tokens;
-    // Whoever signed out meanwhile stays signed out: the session is read again before it is written.
-    await reloadUser(req);
-  } catch (error) {
-    if (!isSignInAgain(error)) throw error;
-    // Another tab, or another instance of this app, may have been first, and its tokens are in the session, or soon will.
-    for (let tries = 0; tries < 5; tries++) {
-      const { tokens: stored } = await reloadUser(req);
-      if (stored.accessToken !== tokens.accessToken) return stored;
-      await pause(200);
+/** @throws {PowerFolderError} `sign_in_again` when there are none any more. */
+export async function tokensOf(req: Request): Promise<PowerFolderTokens> {
+  return (await sessionStoreOf(req).loadTokens(req.sessionID)) ?? hasEnded();
+}
+
+/** Other tokens than these: those that another request has got meanwhile, or new ones. */
+async function renew(req: Request, strategy: PowerFolderStrategy, old: PowerFolderTokens): Promise<PowerFolderTokens> {
+  const { sessionID } = req;
+  const store = sessionStoreOf(req);
+  // A refresh token may be good for one use only, so one request refreshes and saves, and the others wait for what it saves.
+  return await store.lockTokens(sessionID, async () => {
+    const tokens = await tokensOf(req);
+    if (tokens.accessToken !== old.accessToken) return tokens;
+    if (!tokens.refreshToken) {
+      throw new PowerFolderError('sign_in_again', 'The access token is not accepted any more.');
     }
-    throw error;
-  }
-  (currentUser(req) as SignedInUser).tokens = renewed;
-  // At once, not at the end of the answer: a large file may take long.
-  await new Promise<void>((resolve, reject) => {
-    req.session.save((error) => (error ? reject(error) : resolve()));
+    const renewed = await strategy.refreshAccessToken(tokens.refreshToken);
+    return (await store.replaceTokens(sessionID, tokens, renewed)) ?? hasEnded();
   });
-  return renewed;
 }
 
-export function isSignInAgain(error: unknown): boolean {
+function hasEnded(): never {
+  throw new PowerFolderError('sign_in_again', 'The session has ended, or its tokens cannot be read.');
+}
+
+function isSignInAgain(error: unknown): boolean {
   return error instanceof PowerFolderError && error.code === 'sign_in_again';
 }
 
-/** Passport's user is an object of the session, so that what is changed in it is saved with the session. */
-async function reloadUser(req: Request): Promise<SignedInUser> {
-  await new Promise<void>((resolve, reject) => {
-    req.session.reload((error?: Error) => {
-      if (error?.message === 'failed to load session') reject(signedOut());
-      else if (error) reject(error);
-      else resolve();
-    });
-  });
-  const { passport } = req.session as { passport?: { user?: SignedInUser } };
-  if (!passport?.user) throw signedOut();
-  req.user = passport.user;
-  return passport.user;
-}
-
-function signedOut(): PowerFolderError {
-  return new PowerFolderError('sign_in_again', 'The session ended while the request was answered.');
+/** When PowerFolder takes no token of this user's any more: a new session, a new sign-in, and back to this page. */
+export function orSignInAgain(base: string, handler: RequestHandler): RequestHandler {
+  return async (req, res, next) => {
+    try {
+      await handler(req, res, next);
+    } catch (error) {
+      if (!isSignInAgain(error)) throw error;
+      req.log.info({ event: 'signed out', code: 'sign_in_again' }, 'access has ended');
+      delete req.user;
+      await leaveSession(req);
+      requireSignIn(base)(req, res, next);
+    }
+  };
 }

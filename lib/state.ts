@@ -5,7 +5,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import { failure, PowerFolderError, type PowerFolderFailureCode } from './errors.ts';
-import { own } from './http.ts';
+import { isObject, own } from './http.ts';
 
 /** What a sign-in is bound to; an answer of another server, client or strategy does not fit. */
 export interface StateMetadata {
@@ -199,12 +199,12 @@ export class SessionStateStore implements PendingSignIns {
     if (entry.for !== digestOf(meta)) return no('state_mismatch');
     if (entry.until <= Math.max(Date.now(), usedStates.forgottenUntil)) return no('state_expired');
     if (entry.kept === used || usedStates.has(entry.state)) return no('state_used');
+    const remembered = readKept(entry.kept);
+    if (!remembered) return no('state_unknown');
 
     usedStates.add(entry.state, entry.until);
-    const { kept } = entry;
     entry.kept = used;
     session[this.#key] = pending.map(written).join('\n');
-    const remembered: Kept = kept === '' ? {} : JSON.parse(kept);
     return { taken: true, verifier: own(remembered, 'pkce'), state: own(remembered, 'app') };
   }
 
@@ -229,6 +229,19 @@ function read(line: string): PendingSignIn | undefined {
   if (!match) return undefined;
   const [, state = '', until, bound = '', kept = ''] = match;
   return { state, until: Number(until), for: bound, kept };
+}
+
+/** What a pending sign-in holds; undefined when it is not what was written. */
+function readKept(kept: string): Kept | undefined {
+  if (kept === '') return {};
+  try {
+    const json: unknown = JSON.parse(kept);
+    if (!isObject(json)) return undefined;
+    const pkce = own(json, 'pkce');
+    return pkce === undefined || typeof pkce === 'string' ? json : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Drawn for many states at once: a draw is a system call, and costs as much as half of what else begins a sign-in. */

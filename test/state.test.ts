@@ -54,6 +54,17 @@ describe('SessionStateStore', () => {
     expect(take(store, req, begin(store, req, undefined, 'verifier'))).toEqual({ ok: 'verifier', app: undefined });
   });
 
+  it.each(['nonsense', '{"app":', 'null', '[]', '5', '{"pkce":5}', 'used?'])(
+    'knows no sign-in whose line in the session ends in %s, and does not throw (R69)',
+    (kept) => {
+      const req = browser();
+      const state = begin(store, req, { returnTo: '/x' }, 'verifier');
+      req.session['powerfolder'] = String(req.session['powerfolder']).replace(/\{.*\}$/, kept);
+      expect(lines(req)).toEqual([expect.stringMatching(new RegExp(`^${state} `))]);
+      expect(take(store, req, state)).toBe('state_unknown');
+    },
+  );
+
   it.each<[string, string | undefined, object, string]>([
     ['without any cookie', undefined, { sessionID: 'new' }, 'session_missing'],
     ['without any cookie, to a store of another kind', undefined, {}, 'session_missing'],

@@ -76,10 +76,10 @@ async function main(): Promise<void> {
     const signedIn: string[] = [];
     for (let tries = 0; tries < 5000 && signedIn.length < 100; tries++) {
       const key = redis.ask('RANDOMKEY');
-      if (key.startsWith('sess:') && key !== `sess:${pending}` && !signedIn.includes(key)) signedIn.push(key);
+      if (key.startsWith('session:') && key !== `session:${pending}` && !signedIn.includes(key)) signedIn.push(key);
     }
     const bytes = (key: string) => Number(redis.ask('MEMORY', 'USAGE', key, 'SAMPLES', '0'));
-    const all = signedIn.map(bytes);
+    const all = signedIn.map((key) => bytes(key) + bytes(key.replace('session:', 'tokens:')));
     const average = all.reduce((sum, each) => sum + each, 0) / all.length;
 
     const [, version] = /redis_version:(\S+)/.exec(redis.ask('INFO', 'server')) ?? [];
@@ -96,8 +96,8 @@ async function main(): Promise<void> {
       console.log(`| ${i + 1} | ${rate} | ${at(0.5)} | ${at(0.99)} | ${each(instanceCPU)} | ${each(redisCPU)} |`);
     }
     console.log('\n| session in Redis | bytes (MEMORY USAGE) |\n|---|---|');
-    console.log(`| signed in, average of ${all.length} | ${average.toFixed(0)} |`);
-    console.log(`| sign-in begun | ${bytes(`sess:${pending}`)} |`);
+    console.log(`| signed in, with tokens, average of ${all.length} | ${average.toFixed(0)} |`);
+    console.log(`| sign-in begun | ${bytes(`session:${pending}`)} |`);
   } finally {
     await Promise.all(instances.map((instance) => instance.stop('SIGKILL')));
     await Promise.all([balancer.close(), powerFolder.close(), redis.close()]);

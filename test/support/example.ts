@@ -1,18 +1,23 @@
 /** The example app at a real port, with a simulated server, its logs and its sessions within a test's reach. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { MemoryStore, SessionData } from 'express-session';
+import express, { type RequestHandler } from 'express';
+import type { PowerFolderTokens } from 'passport-powerfolder';
 import {
   type PowerFolderServer,
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
+import { request } from 'undici';
 import { createApp } from '../../example-app/app.ts';
-import { readConfig } from '../../example-app/config.ts';
-import { createLogger } from '../../example-app/logging.ts';
-import { openSessionStore } from '../../example-app/sessions.ts';
-import type { SignedInUser } from '../../example-app/sign-in.ts';
+import { type AppConfig, readConfig } from '../../example-app/config.ts';
+import { accessLog, createLogger } from '../../example-app/logging.ts';
+import { openSessionStore, type SessionStore, sessions } from '../../example-app/sessions.ts';
+import { createPassport, createStrategy, requireSignIn, type SignedInUser } from '../../example-app/sign-in.ts';
+import type { MemoryStorage } from '../../example-app/storage.ts';
+import { orSignInAgain, withAccessToken } from '../../example-app/tokens.ts';
 import { Browser, type Page } from './browser.ts';
+import { type Relay, startRelay } from './relay.ts';
 
 export interface Example {
   /** Where browsers find it, with the path that it is mounted at. */
@@ -21,14 +26,22 @@ export interface Example {
   /** What was logged, a line each. */
   log: string[];
   sessions: StoredSessions;
+  /** Holds back what the server answers the app and the browsers, where the app was started with it. */
+  relay: Relay | undefined;
   browser(): Browser;
   close(): Promise<void>;
 }
 
-export type StoredSession = SessionData & { passport?: { user: SignedInUser }; [other: string]: unknown };
+export type StoredSession = { signedInAt?: number; passport?: { user: SignedInUser }; [other: string]: unknown };
 
 interface StoredSessions {
   all(): StoredSession[];
+  /** The tokens beside them. */
+  tokens(): PowerFolderTokens[];
+  /** Milliseconds for which each is kept from now on. */
+  lifetimes(): number[];
+  /** All that is kept, by key. */
+  entries: MemoryStorage['entries'];
   /** Puts more into every session. */
   add(data: object): void;
 }
@@ -38,6 +51,7 @@ export const sameOrigin = { 'Sec-Fetch-Site': 'same-origin' };
 
 export async function startExample({
   server: serverOptions = {},
+  behindRelay = false,
   environment = {},
   strategy = {},
   path = '',
@@ -45,11 +59,14 @@ export async function startExample({
   server?: PowerFolderServerOptions;
   /** The path of BASE_URL. */
   path?: string;
+  behindRelay?: boolean;
   environment?: Record<string, string>;
   /** Options of the strategy that the app has no setting for. */
   strategy?: { timeout?: number };
 } = {}): Promise<Example> {
-  const powerFolder = await startPowerFolderServer(serverOptions);
+  const started = await startPowerFolderServer(serverOptions);
+  const relay = behindRelay ? await startRelay(started.url) : undefined;
+  const powerFolder = relay ? { ...started, url: relay.url } : started;
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
   const BASE_URL = `http://localhost:${(server.address() as AddressInfo).port}${path}`;
@@ -67,26 +84,35 @@ export async function startExample({
   const logger = createLogger({ write: (line) => log.push(line) });
   const sessionStore = openSessionStore(config, logger);
   const powerFolderConfig = { ...config.powerFolder, ...strategy };
-  server.on('request', createApp({ ...config, powerFolder: powerFolderConfig }, { sessionStore, log: logger }));
+  const appConfig = { ...config, powerFolder: powerFolderConfig };
+  const app = express();
+  app.use('/uses-token', pageThatUsesToken(appConfig, sessionStore, logger));
+  app.use(createApp(appConfig, { sessionStore, log: logger }));
+  server.on('request', app);
 
-  // express-session's MemoryStore keeps JSON by session id.
-  const stored = () => (sessionStore.store as MemoryStore & { sessions: Record<string, string> }).sessions;
+  const { entries } = sessionStore.storage as MemoryStorage;
+  const stored = (kind: string) =>
+    [...entries].filter(([key, { until }]) => key.startsWith(`${kind}:`) && until > Date.now());
   return {
     url: path ? config.baseURL : BASE_URL,
     powerFolder,
+    relay,
     log,
     sessions: {
-      all: () => Object.values(stored()).map((json) => JSON.parse(json)),
+      entries,
+      all: () => stored('session').map(([, { value }]) => JSON.parse(value)),
+      tokens: () => stored('tokens').map(([, { value }]) => JSON.parse(value)),
+      lifetimes: () => stored('session').map(([, { until }]) => until - Date.now()),
       add(data) {
-        for (const [id, json] of Object.entries(stored()))
-          stored()[id] = JSON.stringify({ ...JSON.parse(json), ...data });
+        for (const [key, { value, until }] of stored('session'))
+          entries.set(key, { value: JSON.stringify({ ...JSON.parse(value), ...data }), until });
       },
     },
     browser: () => new Browser(sameOrigin),
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, powerFolder.close(), sessionStore.close()]);
+      await Promise.all([closed, powerFolder.close(), relay?.close(), sessionStore.close()]);
     },
   };
 }
@@ -100,6 +126,33 @@ export function sessionCookieOf(browser: Browser, { url }: { url: string }): str
       .split('; ')
       .find((cookie) => cookie.startsWith(`session-${port}=`)) ?? ''
   );
+}
+
+/** A page that somebody adds to the example: asks WebDAV with the visitor's token. Jest cannot load what /folders needs. */
+function pageThatUsesToken(
+  config: AppConfig,
+  sessionStore: SessionStore,
+  log: ReturnType<typeof createLogger>,
+): RequestHandler[] {
+  const strategy = createStrategy(config);
+  const page: RequestHandler = async (req, res) => {
+    await withAccessToken(req, strategy, async (accessToken) => {
+      const headers = { Authorization: `Bearer ${accessToken}`, Depth: '0' };
+      const url = `${config.powerFolder.serverURL}/webdav/`;
+      const { statusCode, body } = await request(url, { method: 'PROPFIND' as 'GET', headers });
+      await body.dump();
+      if (statusCode !== 207) throw Object.assign(new Error(), { serverStatus: statusCode });
+    });
+    res.send('The token was accepted.');
+  };
+  const { basePath } = config;
+  return [
+    accessLog(log),
+    ...sessions(config, sessionStore),
+    createPassport(strategy).session(),
+    requireSignIn(basePath),
+    orSignInAgain(basePath, page),
+  ];
 }
 
 export const sessionSecret = 'a secret for tests that is long enough';
