@@ -8,6 +8,8 @@ import { findProgram } from './programs.ts';
 
 export interface Redis {
   url: string;
+  /** The path of its socket. */
+  socket: string;
   /** The process, which is another one after a restart. */
   process(): ChildProcess;
   /** Starts it again after {@link stop}. */
@@ -55,6 +57,7 @@ export async function startRedis({ persistent = false } = {}): Promise<Redis> {
   await start();
   return {
     url,
+    socket,
     process: () => child as ChildProcess,
     start,
     stop,
