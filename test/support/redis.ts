@@ -8,6 +8,8 @@ import { findProgram } from './programs.ts';
 
 export interface Redis {
   url: string;
+  /** The path of its socket. */
+  socket: string;
   /** The process, which is another one after a restart. */
   process(): ChildProcess;
   /** Starts it again after {@link stop}. */
@@ -15,6 +17,10 @@ export interface Redis {
   stop(): Promise<void>;
   /** Sends a command by redis-cli. */
   ask(...command: string[]): string;
+  /** What a key holds, a text, as it is. */
+  read(key: string): Buffer;
+  /** Sets a key, which expires as a session does, to a text of any length. */
+  write(key: string, text: string | Buffer): void;
   /** Ends it and leaves nothing behind. */
   close(): Promise<void>;
 }
@@ -52,16 +58,26 @@ export async function startRedis({ persistent = false } = {}): Promise<Redis> {
     await ended;
   }
 
+  function cli(command: string[], input?: string | Buffer): Buffer {
+    const program = findProgram('redis-cli');
+    if (!program) throw new Error('redis-cli not found');
+    const args = ['-s', socket, '--raw', ...command];
+    return execFileSync(program, args, { maxBuffer: 2 ** 26, ...(input !== undefined && { input }) });
+  }
+
   await start();
   return {
     url,
+    socket,
     process: () => child as ChildProcess,
     start,
     stop,
-    ask(...command) {
-      const cli = findProgram('redis-cli');
-      if (!cli) throw new Error('redis-cli not found');
-      return execFileSync(cli, ['-s', socket, '--raw', ...command], { encoding: 'utf8' }).trim();
+    ask: (...command) => cli(command).toString().trim(),
+    // It puts a line's end after what it prints.
+    read: (key) => cli(['GET', key]).subarray(0, -1),
+    write(key, text) {
+      const answer = cli(['-x', 'SETEX', key, '3600'], text).toString().trim();
+      if (answer !== 'OK') throw new Error(`Redis did not set ${key}: ${answer}`);
     },
     async close() {
       await stop();
