@@ -9,6 +9,8 @@ const mostEntries = 3000;
 /** … and more bytes of a listing are not read. */
 const mostBytes = 16 * 1024 * 1024;
 const longestText = 64 * 1024;
+/** So much of a listing in which nothing begins or ends, like a comment, is not read further. */
+const longestPiece = 256 * 1024;
 const deepestElement = 64;
 const mostErrors = 1000;
 
@@ -117,6 +119,8 @@ class MultistatusReader {
   /** The text of the element that is open, if it is of use. */
   #text: string | undefined;
   #errors = 0;
+  /** How much was written since something began or ended. */
+  #pending = 0;
 
   constructor() {
     this.#parser.onopentag = (tag) => this.#begin(tag as sax.QualifiedTag);
@@ -133,10 +137,14 @@ class MultistatusReader {
   }
 
   write(text: string): void {
+    // The parser keeps in memory what has not ended.
+    this.#pending += text.length;
     this.#parser.write(text);
+    if (this.#pending > longestPiece) throw new Error('a piece without an end');
   }
 
   #begin({ uri, local }: sax.QualifiedTag): void {
+    this.#pending = 0;
     this.#open.push(uri === 'DAV:' ? local : '');
     if (this.#open[0] !== 'multistatus' || this.#open.length > deepestElement) throw new Error('no multistatus');
     const path = this.#open.join('/');
@@ -147,12 +155,14 @@ class MultistatusReader {
   }
 
   #read(text: string): void {
+    this.#pending = 0;
     if (this.#text === undefined) return;
     if (this.#text.length + text.length > longestText) this.#response.garbled = true;
     else this.#text += text;
   }
 
   #end(): void {
+    this.#pending = 0;
     const path = this.#open.join('/');
     const name = this.#open.pop() as string;
     if (texts.has(path)) {

@@ -93,7 +93,9 @@ export class WebDAV {
       throw error;
     }
     const { self, ...folder } = arrange(answer, [...this.#path, ...names], names);
-    if (answer.responses.length === 0) throw new WebDAVError('an empty listing', 502, { status: 207 });
+    if (answer.responses.length === 0 || (folder.tooMany && folder.entries.length === 0)) {
+      throw new WebDAVError('a listing without entries', 502, { status: 207 });
+    }
     if (self) throwIfRefused(self);
     if (self && !isFolder(self) && (await this.#isFile(accessToken, address))) return 'file';
     return folder;

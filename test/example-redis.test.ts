@@ -71,7 +71,7 @@ describeWith('redis-server')('sessions in Redis', () => {
       expect(app.log.join('')).toContain(`"event":"unreadable","code":"${code}"`);
       expect(app.log.join('')).not.toContain('SENTINEL');
       expect((await browser.visit(`${app.url}/account`)).text).toContain('Account ID');
-      expect((await browser.visit(`${app.url}/uses-token`)).status).toBe(200);
+      expect((await browser.visit(`${app.url}/folders`)).status).toBe(200);
     });
   });
 
@@ -97,6 +97,7 @@ describeWith('redis-server')('sessions in Redis', () => {
     const { url, clientID, clientSecret } = app.powerFolder;
     const other = await start({
       environment: {
+        BASE_URL: app.url,
         POWERFOLDER_URL: url,
         POWERFOLDER_CLIENT_ID: clientID,
         POWERFOLDER_CLIENT_SECRET: clientSecret,
@@ -105,10 +106,10 @@ describeWith('redis-server')('sessions in Redis', () => {
     const browser = await signedIn(app);
     app.powerFolder.expireTokens();
     const held = app.relay?.holdNext(/refresh_token/);
-    const first = browser.stay(`${app.url}/uses-token`);
+    const first = browser.stay(`${app.url}/folders`);
     await held?.answered;
     // The server has taken the refresh token, and would take it from nobody else.
-    const second = browser.stay(`${other.url}/uses-token`);
+    const second = browser.stay(`${other.url}/folders`);
     const scripts = () => Number(/cmdstat_eval:calls=(\d+)/.exec(redis.ask('INFO', 'commandstats'))?.[1]);
     const before = scripts();
     await Promise.race([second, until(() => scripts() > before + 10)]);

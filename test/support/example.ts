@@ -1,21 +1,18 @@
 /** The example app at a real port, with a simulated server, its logs and its sessions within a test's reach. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import express, { type RequestHandler } from 'express';
 import type { PowerFolderTokens } from 'passport-powerfolder';
 import {
   type PowerFolderServer,
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
-import { request } from 'undici';
 import { createApp } from '../../example-app/app.ts';
-import { type AppConfig, readConfig } from '../../example-app/config.ts';
-import { accessLog, createLogger } from '../../example-app/logging.ts';
-import { openSessionStore, type SessionStore, sessions } from '../../example-app/sessions.ts';
-import { createPassport, createStrategy, requireSignIn, type SignedInUser } from '../../example-app/sign-in.ts';
+import { readConfig } from '../../example-app/config.ts';
+import { createLogger } from '../../example-app/logging.ts';
+import { openSessionStore } from '../../example-app/sessions.ts';
+import type { SignedInUser } from '../../example-app/sign-in.ts';
 import type { MemoryStorage } from '../../example-app/storage.ts';
-import { orSignInAgain, withAccessToken } from '../../example-app/tokens.ts';
 import { Browser, type Page } from './browser.ts';
 import { type Relay, startRelay } from './relay.ts';
 
@@ -85,10 +82,7 @@ export async function startExample({
   const sessionStore = openSessionStore(config, logger);
   const powerFolderConfig = { ...config.powerFolder, ...strategy };
   const appConfig = { ...config, powerFolder: powerFolderConfig };
-  const app = express();
-  app.use('/uses-token', pageThatUsesToken(appConfig, sessionStore, logger));
-  app.use(createApp(appConfig, { sessionStore, log: logger }));
-  server.on('request', app);
+  server.on('request', createApp(appConfig, { sessionStore, log: logger }));
 
   const { entries } = sessionStore.storage as MemoryStorage;
   const stored = (kind: string) =>
@@ -126,33 +120,6 @@ export function sessionCookieOf(browser: Browser, { url }: { url: string }): str
       .split('; ')
       .find((cookie) => cookie.startsWith(`session-${port}=`)) ?? ''
   );
-}
-
-/** A page that somebody adds to the example: asks WebDAV with the visitor's token. Jest cannot load what /folders needs. */
-function pageThatUsesToken(
-  config: AppConfig,
-  sessionStore: SessionStore,
-  log: ReturnType<typeof createLogger>,
-): RequestHandler[] {
-  const strategy = createStrategy(config);
-  const page: RequestHandler = async (req, res) => {
-    await withAccessToken(req, strategy, async (accessToken) => {
-      const headers = { Authorization: `Bearer ${accessToken}`, Depth: '0' };
-      const url = `${config.powerFolder.serverURL}/webdav/`;
-      const { statusCode, body } = await request(url, { method: 'PROPFIND' as 'GET', headers });
-      await body.dump();
-      if (statusCode !== 207) throw Object.assign(new Error(), { serverStatus: statusCode });
-    });
-    res.send('The token was accepted.');
-  };
-  const { basePath } = config;
-  return [
-    accessLog(log),
-    ...sessions(config, sessionStore),
-    createPassport(strategy).session(),
-    requireSignIn(basePath),
-    orSignInAgain(basePath, page),
-  ];
 }
 
 export const sessionSecret = 'a secret for tests that is long enough';

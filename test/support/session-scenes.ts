@@ -157,12 +157,12 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
       const cookie = browser.cookies(app.url);
       app.powerFolder.expireTokens();
       const { answered, release } = relay.holdNext(/refresh_token/);
-      const late = browser.stay(`${app.url}/uses-token`);
+      const late = browser.stay(`${app.url}/folders`);
       await answered;
       await signOut(app, cookie);
       release();
       const page = await late;
-      expect([page.status, page.headers['location']]).toEqual([302, '/auth/powerfolder?returnTo=%2Fuses-token']);
+      expect([page.status, page.headers['location']]).toEqual([302, '/auth/powerfolder?returnTo=%2Ffolders']);
       // Whoever has signed in again meanwhile keeps that cookie.
       expect(setCookies(page)).toEqual([]);
       expect(of(kept, 'session', 'tokens', 'refresh')).toEqual([]);
@@ -195,13 +195,13 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
       const slow = browser.stay(response);
       await answered;
       app.powerFolder.expireTokens();
-      expect((await browser.stay(`${app.url}/uses-token`)).status).toBe(200);
+      expect((await browser.stay(`${app.url}/folders`)).status).toBe(200);
       const renewed = kept.get(key);
       expect(renewed).not.toBe(old);
       release();
       expect((await slow).status).toBe(502);
       expect(kept.get(key)).toBe(renewed);
-      expect((await browser.stay(`${app.url}/uses-token`)).status).toBe(200);
+      expect((await browser.stay(`${app.url}/folders`)).status).toBe(200);
       expect(requests(app, 'refresh')).toBe(1);
     });
 
@@ -210,7 +210,7 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
       const browser = await signedIn(app);
       app.powerFolder.expireTokens();
       const { answered, release } = relay.holdNext(/refresh_token/);
-      const pages = Array.from({ length: 8 }, () => browser.stay(`${app.url}/uses-token`));
+      const pages = Array.from({ length: 8 }, () => browser.stay(`${app.url}/folders`));
       await answered;
       // All of them have been answered 401.
       await until(() => requests(app, 'webdav') === 8);
@@ -224,9 +224,9 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
   describe('what cannot be read', () => {
     /** Every page answers, nothing gets into the log, and a new sign-in is all that it takes. */
     async function costsASignIn(app: Example, browser: Browser, says: string): Promise<void> {
-      for (const path of ['/', '/account', '/uses-token', '/signed-out', '/healthz']) {
+      for (const path of ['/', '/account', '/folders', '/signed-out', '/healthz']) {
         const page = await browser.stay(app.url + path);
-        expect([path, page.status]).toEqual([path, /account|uses-token/.test(path) ? 302 : 200]);
+        expect([path, page.status]).toEqual([path, /account|folders/.test(path) ? 302 : 200]);
       }
       const lines = app.log.filter((line) => line.includes('"event":"unreadable"'));
       expect(lines.length).toBeGreaterThan(0);
@@ -235,7 +235,7 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
       const page = await browser.visit(`${app.url}/account`);
       const home = page.text.includes('Account ID') ? page : await browser.submit(page, 'Allow');
       expect([home.status, home.url]).toEqual([200, `${app.url}/account`]);
-      expect((await browser.stay(`${app.url}/uses-token`)).status).toBe(200);
+      expect((await browser.stay(`${app.url}/folders`)).status).toBe(200);
     }
 
     const user = { id: 'x', displayName: 'SENTINEL', emails: [] };
