@@ -5,9 +5,14 @@ const units = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'];
 /** 1,234,567 is "1.2 MB". */
 export function formatBytes(bytes: number): string {
   if (bytes === 1) return '1 byte';
-  const power = Math.min(Math.floor(Math.log(Math.max(bytes, 1)) / Math.log(1000)), units.length - 1);
-  const digits = power === 0 ? 0 : 1;
-  return `${(bytes / 1000 ** power).toFixed(digits).replace(/\.0$/, '')} ${units[power]}`;
+  let size = bytes;
+  let power = 0;
+  // What would be rounded to 1000 KB is 1 MB.
+  while (size >= (power === 0 ? 1000 : 999.95) && power < units.length - 1) {
+    size /= 1000;
+    power++;
+  }
+  return `${size.toFixed(power === 0 ? 0 : 1).replace(/\.0$/, '')} ${units[power]}`;
 }
 
 const time = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
