@@ -182,9 +182,14 @@ export function readConfig(environment: Record<string, string | undefined>): Con
 
 function parseWebURL(text: string): URL | undefined {
   // Browsers read `https:host` and `https:\\host` as well; nobody means them.
-  if (!/^https?:\/\/[^/?#\\\s][^?#\\\s]*$/i.test(text) || !URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  return url.username || url.password ? undefined : url;
+  if (!/^https?:\/\/[^/?#\\\s][^?#\\\s]*$/i.test(text)) return undefined;
+  try {
+    // Not URL.canParse: in Node 20 it says no to umlauts once it has been called some thousand times.
+    const url = new URL(text);
+    return url.username || url.password ? undefined : url;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -17,7 +17,7 @@ export function returnPath(value: unknown, base = ''): string | undefined {
     return undefined;
   // Resolved as a browser does it: "/x/../oauth" is "/oauth".
   const nowhere = 'http://app.invalid';
-  const url = URL.canParse(value, nowhere) ? new URL(value, nowhere) : undefined;
+  const url = parsed(value, nowhere);
   if (!url || url.origin !== nowhere || url.pathname.includes('//')) return undefined;
   // As it is spelled, since a proxy may lead other spellings to somebody else.
   if (!isUnder(url.pathname.toLowerCase(), base.toLowerCase())) return undefined;
@@ -28,6 +28,15 @@ export function returnPath(value: unknown, base = ''): string | undefined {
 
 function isUnder(path: string, parent: string): boolean {
   return path === parent || path.startsWith(`${parent}/`);
+}
+
+/** Not by URL.canParse: in Node 20 it says no to umlauts once it has been called some thousand times. */
+function parsed(text: string, base: string): URL | undefined {
+  try {
+    return new URL(text, base);
+  } catch {
+    return undefined;
+  }
 }
 
 function decoded(path: string): string | undefined {
