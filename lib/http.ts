@@ -261,7 +261,12 @@ export function redirectRefused(
 export function redirectTarget({ status, headers }: HTTPResponse, { url }: HTTPRequest): URL | undefined {
   const location = own(headers, 'location');
   if (status < 300 || status > 399 || typeof location !== 'string') return undefined;
-  return URL.canParse(location, url) ? new URL(location, url) : undefined;
+  try {
+    // Not by `URL.canParse`, see configuration.ts.
+    return new URL(location, url);
+  } catch {
+    return undefined;
+  }
 }
 
 function connectionError(reason: unknown, message: HTTPRequest): Error {
