@@ -8,7 +8,9 @@ import sax from 'sax';
 const mostEntries = 3000;
 /** … and more bytes of a listing are not read. */
 const mostBytes = 16 * 1024 * 1024;
-const longestText = 64 * 1024;
+const longestText = 16 * 1024;
+/** File systems take no longer names; and to compare them costs time by the square of their length. */
+const longestName = 255;
 /** So much of a listing in which nothing begins or ends, like a comment, is not read further. */
 const longestPiece = 256 * 1024;
 const deepestElement = 64;
@@ -71,26 +73,43 @@ export async function readMultistatus(body: Readable, headers: IncomingHttpHeade
   const reader = new MultistatusReader();
   const { responses } = reader;
   let decoder: TextDecoder | undefined;
+  let start = Buffer.alloc(0);
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    decoder ??= decoderFor(chunk, headers['content-type']);
-    reader.write(decoder.decode(chunk, { stream: true }));
+    if (!decoder) {
+      // The declaration may come in pieces.
+      start = Buffer.concat([start, chunk]);
+      if (start.length < declarationLength) continue;
+      decoder = decoderFor(start, headers['content-type']);
+      reader.write(decoder.decode(start, { stream: true }));
+    } else {
+      reader.write(decoder.decode(chunk, { stream: true }));
+    }
     const tooMany = responses.length > mostEntries + 1 || bytes > mostBytes;
     if (tooMany && responses.length > 0) {
       return { responses: responses.slice(0, mostEntries + 1), tooMany, empty: false };
     }
     if (tooMany) break;
   }
+  if (!decoder) reader.write(decoderFor(start, headers['content-type']).decode(start));
   if (bytes > 0 && !reader.finished) throw new Error('no listing, or only a part of it');
   return { responses, tooMany: false, empty: bytes === 0 };
 }
 
+const declarationLength = 200;
+
 /** RFC 7303, 3: the byte order mark counts, then the media type, then the declaration. */
 function decoderFor(start: Buffer, contentType = ''): TextDecoder {
-  const mark = { fffe: 'utf-16le', feff: 'utf-16be' }[start.toString('hex', 0, 2)];
+  const marks: [string, string][] = [
+    ['efbbbf', 'utf-8'],
+    ['fffe', 'utf-16le'],
+    ['feff', 'utf-16be'],
+  ];
+  const mark = marks.find(([bytes]) => start.toString('hex', 0, bytes.length / 2) === bytes)?.[1];
   const [, charset] = /;\s*charset\s*=\s*"?([\w-]+)/i.exec(contentType) ?? [];
-  const [, declared] = /^\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w-]+)/.exec(start.toString('latin1', 0, 200)) ?? [];
+  const [, declared] =
+    /^\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w-]+)/.exec(start.toString('latin1', 0, declarationLength)) ?? [];
   return new TextDecoder(mark ?? charset ?? declared);
 }
 
@@ -166,7 +185,7 @@ class MultistatusReader {
     const path = this.#open.join('/');
     const name = this.#open.pop() as string;
     if (texts.has(path)) {
-      const text = this.#text?.trim() ?? '';
+      const text = trimmed(this.#text ?? '');
       this.#text = undefined;
       if (path === `${response}/href`) this.#response.href ||= text;
       else if (path === `${response}/status`) this.#response.status = text;
@@ -183,6 +202,15 @@ class MultistatusReader {
       this.finished = true;
     }
   }
+}
+
+/** Without what is white space to XML: a name may end in other spaces. */
+function trimmed(text: string): string {
+  const isSpace = (at: number) => ' \t\r\n'.includes(text.charAt(at));
+  let [start, end] = [0, text.length];
+  while (start < end && isSpace(start)) start++;
+  while (start < end && isSpace(end - 1)) end--;
+  return text.slice(start, end);
 }
 
 function newResponse(): Response {
@@ -284,7 +312,13 @@ function placeOf(href: string): { path: string[]; name: string | undefined } {
   const last = segments.at(-1) ?? '';
   const name = decoded(last);
   // A bare ? or # would end the path, and U+FFFD stands where the listing was not in its charset.
-  return { path, name: name !== undefined && isSendable(name) && !/[?#\uFFFD]/.test(last) ? name : undefined };
+  return {
+    path,
+    name:
+      name !== undefined && isSendable(name) && name.length <= longestName && !/[?#\uFFFD]/.test(last)
+        ? name
+        : undefined,
+  };
 }
 
 function decoded(segment: string): string | undefined {
@@ -300,7 +334,7 @@ const separator = '\0';
 
 /** Alike for paths that are the same to a server which does not tell letters by case or by Unicode normalisation. */
 function folded(path: string[]): string {
-  return path.join(separator).normalize('NFC').toLowerCase();
+  return path.map((name) => (name.length > longestName ? name : name.normalize('NFC').toLowerCase())).join(separator);
 }
 
 export function isFolder({ collection, properties, href }: Response): boolean {

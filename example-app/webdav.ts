@@ -7,7 +7,7 @@
  * - Nothing is unpacked. A listing is bounded while it arrives; what does not matter is not read.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Agent, type Dispatcher, errors, request } from 'undici';
 import {
   arrange,
@@ -131,18 +131,37 @@ export class WebDAV {
     const { statusCode: status, headers, body } = answer;
     const contentRange = field(headers['content-range'], /^bytes \d+-\d+\/(?:\d+|\*)$/);
     let length = field(headers['content-length'], /^\d{1,15}$/);
+    // A server may not know If-Range. Then the visitor would add a part of the new file to what is left of the old one.
+    const validator = sent['if-range'] ?? '';
+    const current = headers[/^(?:W\/)?"/.test(validator) ? 'etag' : 'last-modified'];
+    if (status === 206 && validator && current && current !== validator) {
+      discard(body);
+      const { range: _, 'if-range': __, ...whole } = asked;
+      return await this.openFile(accessToken, names, { method, headers: whole });
+    }
     const expected =
       status === 200 ||
-      (status === 206 && range && contentRange) ||
+      (status === 206 && contentRange && isPartOf(contentRange, range)) ||
       (status === 304 && (sent['if-none-match'] || sent['if-modified-since']));
     if (!expected) throw refused(answer);
     const whole = status === 206 ? contentRange?.split('/')[1] : length;
-    if (!head && status !== 304 && headers['content-encoding'] && !isPacked(names.at(-1), whole, size)) {
+    const encoding = headers['content-encoding'] ?? 'identity';
+    if (!head && status !== 304 && encoding !== 'identity' && !isPacked(names.at(-1), whole, size)) {
       discard(body);
       throw new WebDAVError('the file came encoded', 502, { status });
     }
     // webdav-servlet says 0 of any file.
     if (head && status === 200) length = size === undefined ? undefined : String(size);
+    let content: Readable = body;
+    // It has no body, but may tell the length of the file's, for which undici would wait.
+    if (status === 304) {
+      discard(body);
+      content = Readable.from([]);
+      length = undefined;
+    }
+    // The end of such an answer is the end of the connection, whatever ended it.
+    const endless = status === 200 && !head && length === undefined && headers['transfer-encoding'] === undefined;
+    if (endless && size !== undefined) content = Readable.from(ofLength(body, size), { objectMode: false });
     return {
       status,
       headers: present({
@@ -153,7 +172,7 @@ export class WebDAV {
         'Last-Modified': field(headers['last-modified'], /^[\w ,:+-]+$/),
       }),
       contentType: field(headers['content-type'], /^[\x20-\x7e]*$/) ?? '',
-      body,
+      body: content,
     };
   }
 
@@ -236,6 +255,21 @@ function asFolder(address: URL): URL {
 /** Closes the connection: however long the rest is, nobody wants it. */
 function discard(body: Readable): void {
   body.on('error', () => {}).destroy();
+}
+
+async function* ofLength(body: Readable, size: number): AsyncGenerator<Buffer> {
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    yield chunk;
+  }
+  if (length < size) throw new WebDAVError('the file was cut off', 502, { status: 200 });
+}
+
+/** Whether a part begins where it was asked for. */
+function isPartOf(contentRange: string, range = ''): boolean {
+  const [, start] = /^bytes=(\d*)-/.exec(range) ?? [];
+  return start !== undefined && (start === '' || contentRange.startsWith(`bytes ${Number(start)}-`));
 }
 
 /** Whether a server may have refused a file because it was asked as a folder, or a folder because it was asked as a file. */
