@@ -115,6 +115,11 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const redisURL = setting('REDIS_URL');
   if (redisURL && !/^(?:rediss?|unix):\/\/./.test(redisURL)) {
     problems.push('REDIS_URL must begin with redis://, rediss:// or unix://.');
+  } else if (redisURL && !isRedisURL(redisURL)) {
+    // Without it: it may hold a password, and this goes to the log.
+    problems.push(
+      'REDIS_URL cannot be read: write redis://user:password@host:6379/0 with / ? # % @ : in the password as %2F %3F %23 %25 %40 %3A, or unix:///path/of/the.sock?db=0.',
+    );
   }
   if (production && !redisURL) {
     problems.push('REDIS_URL is missing: in production, sessions must not live in the memory of one process.');
@@ -231,6 +236,18 @@ function isDecodable(path: string): boolean {
   try {
     decodeURIComponent(path);
     return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What the Redis client would throw at, with the URL in its message. */
+function isRedisURL(text: string): boolean {
+  try {
+    const { protocol, hostname, pathname, searchParams, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    if (protocol === 'unix:') return pathname !== '' && /^\d*$/.test(searchParams.get('db') ?? '');
+    return hostname !== '' && /^\/?\d*$/.test(pathname) && !/[?#]/.test(text);
   } catch {
     return false;
   }

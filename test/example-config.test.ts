@@ -75,6 +75,39 @@ describe('readConfig', () => {
     });
   });
 
+  it.each([
+    'redis://:Hunter2/abc@127.0.0.1:6399',
+    'redis://app:Hunter2#x@127.0.0.1:6399',
+    'redis://app:Hunter2%zz@127.0.0.1:6399',
+    'redis://:Hunter2@127.0.0.1:99999',
+    'redis://:Hunter2@127.0.0.1:6399/first',
+    'redis://:Hunter2@ho st:1',
+    'redis://:Hunter2?x@127.0.0.1:6399',
+    'redis://127.0.0.1:6399?password=Hunter2',
+    'unix:///tmp/none.sock?db=Hunter2',
+  ])('refuses a REDIS_URL that cannot be read, and does not repeat it: %s (R29)', (REDIS_URL) => {
+    let message = '';
+    try {
+      readConfig({ ...production, REDIS_URL });
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toMatch(/^REDIS_URL cannot be read/);
+    expect(message).not.toContain('Hunter2');
+  });
+
+  it.each([
+    'redis://127.0.0.1:6379',
+    'redis://localhost',
+    'redis://localhost/',
+    'rediss://app:a%2Fb%23c@redis.example.com:6380/2',
+    'redis://:secret@[::1]:6379/0',
+    'unix:///run/redis/redis.sock',
+    'unix:///run/redis.sock?db=1',
+  ])('takes %s for a REDIS_URL', (REDIS_URL) => {
+    expect(readConfig({ ...production, REDIS_URL }).redisURL).toBe(REDIS_URL);
+  });
+
   it('R53: takes BASE_URL in the spelling in which browsers come back to it', () => {
     for (const [BASE_URL, baseURL] of [
       ['HTTPS://App.Example.com:443/', 'https://app.example.com'],

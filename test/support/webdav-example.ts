@@ -59,7 +59,7 @@ export async function startWebDAVExample(
 }
 
 /** `undici` and `fetch` would normalise the path. */
-export async function visit(
+async function visit(
   origin: string,
   path: string,
   browser: Browser,
