@@ -2,6 +2,22 @@
 import { plainText } from './errors.ts';
 import { bare, defaultTimeout, own, type Transport } from './http.ts';
 
+/**
+ * A mistake in a configuration: a TypeError that knows which option it is about. The command line calls the options by
+ * other names, and says the same of them.
+ */
+export class ConfigurationMistake extends TypeError {
+  readonly option: string;
+  /** The sentence without the option's name, which is its beginning. */
+  readonly problem: string;
+
+  constructor(option: string, problem: string) {
+    super(`${option} ${problem}`);
+    this.option = option;
+    this.problem = problem;
+  }
+}
+
 /** What is said about an option that there is not: which one was meant, or what to do. */
 export type Advice = (name: string) => { meant: string } | { todo: string } | undefined;
 
@@ -171,7 +187,7 @@ export function checkedURL(value: unknown, option: string, options: { allowInsec
       `${option} is missing; give the absolute URL as a string, such as https://powerfolder.example.com`,
     );
   }
-  if (/\s/.test(value)) throw new TypeError(`${option} has white space in it; remove it`);
+  if (/\s/.test(value)) throw new ConfigurationMistake(option, 'has white space in it; remove it');
   refuseUnseen(option, value);
   refuseUnreplaced(option, value, /\$\{[^}]*\}/);
   if (new RegExp(`^["'\`${typographicQuotes}]|["'\`${typographicQuotes}]$`).test(value)) {

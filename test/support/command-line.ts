@@ -9,7 +9,7 @@ import {
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
-import { type CommandLine, main } from '../../lib/cli.ts';
+import { type CommandLine, main } from '../../lib/cli/index.ts';
 import { type Listener, listen } from './listener.ts';
 
 export const root = join(__dirname, '../..');
@@ -92,7 +92,7 @@ export async function problem(argv: string[], env?: CommandLine['env']): Promise
   return [first?.[1] ?? '', first?.[2] ?? ''];
 }
 
-export const cli = ['--import', 'tsx', join(root, 'lib/cli.ts')];
+export const cli = ['--import', 'tsx', join(root, 'lib/cli/index.ts')];
 
 export interface Child {
   process: ChildProcess;

@@ -1,0 +1,82 @@
+/** @nestjs/passport: PassportStrategy and AuthGuard. */
+import { Browser } from '../support/browser.ts';
+import { authorize, type Neighbour, signIn, startNeighbourProcess } from '../support/neighbour.ts';
+
+describe('@nestjs/passport', () => {
+  let app: Neighbour;
+  beforeAll(async () => {
+    app = await startNeighbourProcess('nest-app.mts');
+  });
+  afterAll(() => app?.close());
+
+  it('signs in through AuthGuard with validate(accessToken, refreshToken, profile), and the visitor stays signed in', async () => {
+    const browser = new Browser();
+    const page = await signIn(app.url, browser);
+    const user = {
+      username: 'ada',
+      accessToken: expect.stringMatching(/^1/),
+      refreshToken: expect.stringMatching(/^1/),
+    };
+    expect([page.status, JSON.parse(page.text)]).toEqual([
+      200,
+      { user, authInfo: { state: { returnTo: '/reports' } } },
+    ]);
+    expect(new URL(page.url).pathname).toMatch(/^\/oauth\/code=/);
+    expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({ user });
+  });
+
+  it('signs in with validate(accessToken, refreshToken, params, profile), where the number of parameters is passed on', async () => {
+    const page = await new Browser().visit(`${app.url}/with-params`);
+    expect([page.status, JSON.parse(page.text).user]).toEqual([
+      200,
+      {
+        username: 'ada',
+        accessToken: expect.stringMatching(/^1/),
+        params: expect.objectContaining({ expires_in: 86400 }),
+      },
+    ]);
+  });
+
+  it('answers 401 when validate gives false, and when the answer is not for this session', async () => {
+    const browser = new Browser();
+    const location = await authorize(browser, `${app.url}/auth/powerfolder`);
+    expect((await new Browser().visit(location)).status).toBe(401);
+    app.powerfolder.failNext('accounts', { body: { ID: 'x', username: 'eve' } });
+    const page = await browser.visit(location);
+    expect([page.status, JSON.parse(page.text)]).toEqual([401, { message: 'Unauthorized', statusCode: 401 }]);
+  });
+
+  it.each([
+    ['nothing', 401],
+    ['a promise of false', 401],
+    ['no rows', 401],
+    ['a promise in a list', 401],
+    ['a function', 500],
+    ['a rejection', 500],
+    ['a throw', 500],
+  ])('R50: signs nobody in when validate gives %s, and answers %d', async (username, status) => {
+    const browser = new Browser();
+    app.powerfolder.failNext('accounts', { body: { ID: 'x', username } });
+    const page = await signIn(app.url, browser);
+    expect([page.status, JSON.parse(page.text).user]).toEqual([status, undefined]);
+    expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({});
+  });
+
+  it("R51: answers 503 when the server does, in Nest's words", async () => {
+    app.powerfolder.failNext('token', { status: 503, body: 'down for maintenance' });
+    const page = await signIn(app.url);
+    expect([page.status, JSON.parse(page.text)]).toEqual([503, { message: 'Service Unavailable', statusCode: 503 }]);
+  });
+});
+
+describe('@nestjs/passport with authorizationMethod POST and a query callback', () => {
+  it('signs in', async () => {
+    const app = await startNeighbourProcess('nest-app.mts', {
+      strategy: { authorizationMethod: 'POST' },
+      powerfolder: { allowMethods: ['POST'], callbackStyle: 'query' },
+    });
+    const page = await signIn(app.url);
+    expect([page.status, JSON.parse(page.text).user.username]).toEqual([200, 'ada']);
+    await app.close();
+  });
+});
