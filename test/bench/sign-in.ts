@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: what a whole sign-in costs, compared with what people use otherwise, and what it leaves in memory.
- * With `-- --tls` the token endpoint is reached by TLS; `-- --memory` reports memory alone.
+ * With `-- --tls` the token endpoint is reached by TLS; `-- --memory` reports memory alone. With `-- --beside FOLDER`, as
+ * often as wanted, this code is compared with that of other checkouts, and with the reference only.
  *
  * Measured is the CPU time of the application's process, since time by the clock is also the neighbours'. The contestants
  * take short turns, so that what the machine does otherwise meets all of them alike; and they come in several crews of
@@ -10,6 +11,7 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 
 const crews = 6;
@@ -24,12 +26,24 @@ const uncountedPerTurn = 50;
 const warmUp = 3000;
 const concurrency = 8;
 
+const { tls, memory, beside } = parseArgs({
+  options: {
+    tls: { type: 'boolean', default: false },
+    memory: { type: 'boolean', default: false },
+    beside: { type: 'string', multiple: true, default: [] },
+  },
+}).values;
+
 const root = join(__dirname, '../..');
-const compiled = join(root, 'node_modules/.cache/passport-powerfolder-bench/test/bench');
+/** Where the bench of a checkout is compiled to. */
+const compiledIn = (checkout: string) => join(checkout, 'node_modules/.cache/passport-powerfolder-bench/test/bench');
+const compiled = compiledIn(root);
 const client = { clientID: 'bench', clientSecret: 'a secret of the bench and its server' };
 
 interface Result {
   name: string;
+  /** Whose code it is. */
+  checkout: string;
   /** CPU milliseconds for a sign-in, by round. */
   cost: number[];
   /** To the token endpoint. */
@@ -37,9 +51,13 @@ interface Result {
 }
 
 /** The first is what the others are compared with. */
-const results: Result[] = ['passport-oauth2', 'passport-powerfolder', 'openid-client', 'simple-oauth2', 'by hand'].map(
-  (name) => ({ name, cost: [], connections: 0 }),
-);
+const results: Result[] = [
+  { name: 'passport-oauth2', checkout: root },
+  { name: 'passport-powerfolder', checkout: root },
+  ...(beside.length > 0
+    ? beside.map((checkout) => ({ name: 'passport-powerfolder', checkout }))
+    : ['openid-client', 'simple-oauth2', 'by hand'].map((name) => ({ name, checkout: root }))),
+].map((contestant) => ({ ...contestant, cost: [], connections: 0 }));
 
 interface Application {
   result: Result;
@@ -87,14 +105,14 @@ async function takeTurn(application: Application, round: number, server: ChildPr
   result.connections += (await ask<number>(server, 'connections')) - connections;
 }
 
-async function benchCrew(crew: number, tls: boolean): Promise<void> {
+async function benchCrew(crew: number): Promise<void> {
   const fixtures = join(root, 'test/fixtures/tls');
   const server = fork(join(compiled, 'token-server.js'), [client.clientSecret, ...(tls ? [fixtures] : [])]);
   const settings = JSON.stringify({ serverURL: await ask<string>(server), ...client });
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(fixtures, 'ca.pem') };
   const applications: Application[] = [];
   for (const result of results) {
-    const child = fork(join(compiled, 'application.js'), [result.name, settings], { env });
+    const child = fork(join(compiledIn(result.checkout), 'application.js'), [result.name, settings], { env });
     const browser = new Pool(await ask<string>(child), { connections: concurrency, keepAliveTimeout: 290_000 });
     applications.push({ result, process: child, browser });
   }
@@ -133,24 +151,27 @@ CPU milliseconds of the application's process for a sign-in; the same over ${ref
 same round; new connections to the token endpoint for 100 sign-ins. Medians (least–most).
 `);
   console.log(`${''.padEnd(22)}${'CPU ms'.padEnd(22)}${'ratio'.padEnd(20)}connections`);
-  for (const { name, cost, connections } of results) {
+  for (const { name, checkout, cost, connections } of results) {
     const ratios = cost.map((each, round) => each / (reference.cost[round] ?? Number.NaN));
     const per100 = Math.round((connections / (rounds * signInsPerRound)) * 100);
-    console.log(`${name.padEnd(22)}${spread(cost, 3).padEnd(22)}${spread(ratios, 2).padEnd(20)}${per100}`);
+    const label = checkout === root ? name : checkout.slice(-21);
+    console.log(`${label.padEnd(22)}${spread(cost, 3).padEnd(22)}${spread(ratios, 2).padEnd(20)}${per100}`);
   }
   console.log();
 }
 
 async function main(): Promise<void> {
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', __dirname], {
-    stdio: 'inherit',
-  });
-  if (!process.argv.includes('--memory')) {
-    for (let crew = 0; crew < crews; crew++) await benchCrew(crew, process.argv.includes('--tls'));
+  for (const checkout of new Set(results.map((result) => result.checkout))) {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    execFileSync(process.execPath, [tsc, '-p', join(checkout, 'test/bench')], { stdio: 'inherit' });
+  }
+  if (!memory) {
+    for (let crew = 0; crew < crews; crew++) await benchCrew(crew);
     printResults();
   }
-  const memory = fork(join(compiled, 'memory.js'), [], { execArgv: ['--expose-gc'] });
-  await once(memory, 'exit');
+  if (beside.length > 0) return;
+  const child = fork(join(compiled, 'memory.js'), [], { execArgv: ['--expose-gc'] });
+  await once(child, 'exit');
 }
 
 void main();
