@@ -1,7 +1,7 @@
 /**
  * What can go wrong. Four kinds of mistakes have four answers:
- * - the programmer's: a `TypeError` at construction, with the fix in the sentence;
- * - the visitor's (declined, stale, forged): a {@link PowerFolderFailure}, handed to Passport's `fail`;
+ * - the programmer's: a `TypeError` at construction, with the fix in the sentence; for an option a {@link ConfigurationMistake};
+ * - the visitor's (declined, stale, forged): a failure, see failures.ts, handed to Passport's `fail`;
  * - the server's refusal in OAuth words: passport-oauth2's `AuthorizationError` and `TokenError`;
  * - the server broken, away or misconfigured: a {@link PowerFolderError}.
  */
@@ -49,7 +49,7 @@ export class PowerFolderError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     const { serverStatus, retryAfter } = details;
-    this.status = applicationsMistakes.has(code) ? 500 : code === 'timeout' ? 504 : statusToAnswer(serverStatus);
+    this.status = statusOf(code, serverStatus);
     if (serverStatus !== undefined) this.serverStatus = serverStatus;
     if (retryAfter !== undefined) this.retryAfter = retryAfter;
   }
@@ -76,6 +76,30 @@ const applicationsMistakes = new Set<PowerFolderErrorCode>([
   'not_administrator',
   'not_powerfolder',
 ]);
+
+function statusOf(code: PowerFolderErrorCode, serverStatus: number | undefined): number {
+  if (applicationsMistakes.has(code)) return 500;
+  return code === 'timeout' ? 504 : statusToAnswer(serverStatus);
+}
+
+/**
+ * A mistake in a configuration: a TypeError that knows which option it is about. The command line calls the options by
+ * other names, and says the same of them.
+ */
+export class ConfigurationMistake extends TypeError {
+  readonly option: string;
+  /** The sentence without the option's name at its beginning, and without {@link allowedBy}. */
+  readonly problem: string;
+  /** An option by which the value would be allowed, if that is meant: `allowInsecureHTTP`. */
+  declare readonly allowedBy?: string;
+
+  constructor(option: string, problem: string, allowedBy?: string) {
+    super(`${option} ${problem}${allowedBy ? `, or, in a closed network only, set ${allowedBy}: true` : ''}`);
+    this.option = option;
+    this.problem = problem;
+    if (allowedBy !== undefined) this.allowedBy = allowedBy;
+  }
+}
 
 /** What an error tells of the server's answer. */
 export interface ServerAnswer {
@@ -132,13 +156,16 @@ export function serverAnswer({
 }): ServerAnswer {
   const after = headers['retry-after'];
   if (statusToAnswer(status) !== 503 || typeof after !== 'string') return { serverStatus: status };
-  // Seconds or an HTTP-date. Date.parse alone would find a date in nearly everything.
-  const wait = /^\d+$/.test(after)
-    ? Number(after) * 1000
-    : /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, .+ GMT$/.test(after)
-      ? Date.parse(after) - Date.now()
-      : Number.NaN;
+  const wait = millisecondsUntil(after);
   return wait >= 0 && wait <= longestTimer ? { serverStatus: status, retryAfter: wait } : { serverStatus: status };
+}
+
+/** @param after `Retry-After`: seconds or an HTTP-date. @returns NaN for anything else. */
+function millisecondsUntil(after: string): number {
+  if (/^\d+$/.test(after)) return Number(after) * 1000;
+  // Date.parse alone would find a date in nearly everything.
+  const isDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, .+ GMT$/.test(after);
+  return isDate ? Date.parse(after) - Date.now() : Number.NaN;
 }
 
 /** Milliseconds. A timer with more than these, 24 days, would run at once. */
@@ -150,147 +177,4 @@ const longestTimer = 2 ** 31 - 1;
  */
 export function isSystemErrorCode(word: string): boolean {
   return /^[A-Z][A-Z0-9_]*$/.test(word);
-}
-
-/** Why a sign-in did not succeed although nothing is broken: Passport's `info`, and `challenge` of a failure. */
-export interface PowerFolderFailure {
-  code: PowerFolderFailureCode;
-  /** A sentence for the visitor; it holds nothing that came with the request. */
-  message: string;
-  /** The application's state, where the pending sign-in was found that had one: `access_denied`, `invalid_grant`, `verify_refused`. */
-  state?: unknown;
-}
-
-const failures = {
-  access_denied: [403, 'You chose not to allow access to your PowerFolder account.'],
-  invalid_grant: [401, 'The confirmation from PowerFolder has expired or was used already. Please sign in again.'],
-  invalid_callback: [400, 'This is not a valid answer from PowerFolder. Please start the sign-in again.'],
-  session_missing: [403, 'Your browser sent no session with the answer from PowerFolder. Please sign in again.'],
-  state_missing: [403, 'The answer from PowerFolder does not say which sign-in it belongs to. Please sign in again.'],
-  state_unknown: [403, 'This sign-in was not started in this browser, or is over already. Please sign in again.'],
-  state_expired: [403, 'The sign-in took too long. Please sign in again.'],
-  state_used: [403, 'This sign-in was completed already. Please sign in again if you are not signed in.'],
-  state_mismatch: [403, 'This sign-in was started for another server. Please sign in again.'],
-  verify_refused: [401, 'This PowerFolder account may not sign in here.'],
-} as const satisfies Record<string, readonly [status: number, message: string]>;
-
-/** The codes of {@link PowerFolderFailure}; the README says what to do about each. */
-export type PowerFolderFailureCode = keyof typeof failures;
-
-/** The `info` of a failure. */
-export function failure(code: PowerFolderFailureCode): PowerFolderFailure {
-  return { code, message: failures[code][1] };
-}
-
-/** The HTTP status that goes with a failure. */
-export function failureStatus(code: PowerFolderFailureCode): number {
-  return failures[code][0];
-}
-
-const longestText = 200;
-
-/**
- * Text of the server's, made fit for messages and logs: without the given secrets, in one line of plain characters
- * (no control or formatting characters, and none of `<>"\`, as RFC 6749 section 5.2 excludes the last two), and short.
- */
-export function plainText(text: string, secrets: readonly string[] = []): string {
-  return withoutSecrets(text, secrets)
-    .replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]+|[<>"\\`]+/gu, ' ')
-    .replace(/ {2,}/g, ' ')
-    .trim()
-    .slice(0, longestText)
-    .replace(/\p{Cs}$/u, '');
-}
-
-/** What stands in the place of a secret. */
-const mark = '[hidden]';
-/** Characters of a secret that show nowhere together. */
-const width = 8;
-
-/** A text in which secrets are hidden; see {@link masking}, which is for several texts. */
-export function withoutSecrets(text: string, secrets: readonly string[]): string {
-  return masking(secrets)(text);
-}
-
-/**
- * Makes a function that hides secrets in the texts of an answer, each in time that is proportional to its length.
- *
- * Of a secret of 8 characters or more, every part of 8 characters is replaced by a mark: as it is, and as it stands in a
- * URL, in JSON, in base64 and in hexadecimal digits. A shorter one is replaced only as a whole word, that is, not within
- * letters and digits: hiding each `e` would make nonsense of a text and tell the secret by what is missing. Signs alone
- * are not replaced at all. A mark stays as it is, so that to hide twice is to hide once.
- */
-export function masking(secrets: readonly string[]): (text: string) => string {
-  const isLong = (secret: string) => secret.length >= width;
-  const parts = partsOf(secrets.filter(isLong).flatMap((secret) => [...inText(secret), ...inBytes(secret)]));
-  const words = wholeWords(secrets.filter((secret) => !isLong(secret)).flatMap(inText));
-  const hide = (text: string) => {
-    const open = withoutParts(text, parts);
-    return (words ? open.map((piece) => piece.replace(words, mark)) : open).join(mark);
-  };
-  // Most strings in an answer of many are short.
-  return (text) => (text.length < width && !words ? text : text.split(mark).map(hide).join(mark));
-}
-
-function partsOf(spellings: string[]): Set<string> {
-  const parts = new Set<string>();
-  for (const spelling of new Set(spellings)) {
-    for (let at = 0; at + width <= spelling.length; at++) parts.add(spelling.slice(at, at + width));
-  }
-  return parts;
-}
-
-/** What is left of a text between the parts that are hidden. */
-function withoutParts(text: string, parts: Set<string>): string[] {
-  const open: string[] = [];
-  let seen = 0;
-  if (parts.size > 0) {
-    for (let at = 0; at + width <= text.length; at++) {
-      if (!parts.has(text.slice(at, at + width))) continue;
-      if (at >= seen) open.push(text.slice(seen, at));
-      seen = at + width;
-    }
-  }
-  open.push(text.slice(seen));
-  return open;
-}
-
-/** Matches any of the words where no letter or digit continues it; undefined if there are none. */
-function wholeWords(words: string[]): RegExp | undefined {
-  const letter = '[\\p{L}\\p{M}\\p{N}_]';
-  const [beginning, end] = [new RegExp(`^${letter}`, 'u'), new RegExp(`${letter}$`, 'u')];
-  const patterns = [...new Set(words)]
-    .filter((word) => /[\p{L}\p{N}]/u.test(word))
-    // The longest first, as one may be the beginning of another.
-    .sort((one, other) => other.length - one.length)
-    .map((word) => {
-      const literal = word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-      return `${beginning.test(word) ? `(?<!${letter})` : ''}${literal}${end.test(word) ? `(?!${letter})` : ''}`;
-    });
-  return patterns.length > 0 ? new RegExp(patterns.join('|'), 'gu') : undefined;
-}
-
-/** How a text stands in texts: as it is, in URLs, and in JSON, as the usual libraries write them. */
-function inText(secret: string): string[] {
-  const form = new URLSearchParams({ s: secret }).toString().slice(2);
-  const component = form.replaceAll('+', '%20').replace(/%(?:2[1789]|7E)/g, decodeURIComponent);
-  const json = JSON.stringify(secret).slice(1, -1);
-  const ascii = json.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return [
-    secret,
-    ...[form, component].flatMap((url) => [url, url.replace(/%../g, (byte) => byte.toLowerCase())]),
-    ...[json, ascii].flatMap((text) => [text, text.replaceAll('/', '\\/')]),
-  ];
-}
-
-/** How the bytes of a text are written: in base64, in the alphabet for URLs as well, and in hexadecimal digits. */
-function inBytes(secret: string): string[] {
-  const hex = Buffer.from(secret).toString('hex');
-  const base64 = [0, 1, 2].flatMap((before) => {
-    // In base64 a text has three spellings, by the place where it begins; its ends depend on what is around it.
-    const bytes = Buffer.from(' '.repeat(before) + secret);
-    const [start, end] = [Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6)];
-    return [bytes.toString('base64').slice(start, end), bytes.toString('base64url').slice(start, end)];
-  });
-  return [hex, hex.toUpperCase(), ...base64];
 }

@@ -1,21 +1,16 @@
 /** The public names of passport-powerfolder. */
 export { AuthorizationError, InternalOAuthError, TokenError } from 'passport-oauth2';
-export { callbackRoute } from './authorization.ts';
-export {
-  PowerFolderError,
-  type PowerFolderErrorCode,
-  type PowerFolderFailure,
-  type PowerFolderFailureCode,
-} from './errors.ts';
+export { callbackRoute } from './callback-route.ts';
+export { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
+export type { PowerFolderFailure, PowerFolderFailureCode } from './failures.ts';
 export type { PowerFolderStrategyOptions } from './options.ts';
 export type { PowerFolderProfile } from './profile.ts';
 export { type RegisterClientOptions, type RegisteredClient, registerClient } from './registration.ts';
-export type { StateMetadata, StateStore } from './state.ts';
+export type { PowerFolderAuthenticateOptions } from './request-options.ts';
+export type { StateMetadata, StateStore } from './state-store.ts';
 export {
-  type PowerFolderAuthenticateOptions,
-  type PowerFolderSignIn,
   PowerFolderStrategy,
   PowerFolderStrategy as Strategy,
-  type PowerFolderVerifyFunction,
 } from './strategy.ts';
 export type { PowerFolderTokens } from './token.ts';
+export type { PowerFolderSignIn, PowerFolderVerifyFunction } from './verify.ts';

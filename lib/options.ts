@@ -1,28 +1,19 @@
-/** The options of a strategy, checked once. */
+/** The options of a strategy: what they are, and how each is checked, once. */
 import type { Dispatcher } from 'undici';
-import { authorizationRequests, callbackTest } from './authorization.ts';
-import {
-  type Advice,
-  checkedCallbackURL,
-  checkedCredential,
-  checkedServerBase,
-  checkedTransport,
-  checkedURL,
-  letters,
-  milliseconds,
-  nearest,
-  readOptions,
-} from './configuration.ts';
-import { plainText } from './errors.ts';
+import { authorizationRequests } from './authorization.ts';
+import { callbackTest } from './callback-route.ts';
+import { checkedCredential, checkedTransport, milliseconds } from './configuration.ts';
+import { ConfigurationMistake } from './errors.ts';
+import { checkedHeaders, sentHeaders } from './headers.ts';
+import type { Hook } from './hooks.ts';
 import type { Transport } from './http.ts';
-import {
-  defaultStateTTL,
-  type PendingSignIns,
-  SessionStateStore,
-  type StateMetadata,
-  type StateStore,
-} from './state.ts';
-import { calledStore, type Hook, verifier } from './verify.ts';
+import { readOptions } from './option-names.ts';
+import { adviceOnOtherOptions } from './other-strategies.ts';
+import { checkScope } from './scope.ts';
+import { defaultStateTTL, SessionStateStore } from './state.ts';
+import { calledStore, type PendingSignIns, type StateMetadata, type StateStore } from './state-store.ts';
+import { checkedCallbackURL, checkedServerBase, checkedURL } from './url.ts';
+import { verifier } from './verify.ts';
 
 /**
  * Options of `PowerFolderStrategy`. They are read once, at construction; what changes in them later changes nothing. They
@@ -147,6 +138,32 @@ export interface PowerFolderStrategyOptions {
   state?: true | undefined;
 }
 
+/** Their names; the compiler asks for each of them. */
+const optionNames = Object.keys({
+  serverURL: true,
+  clientID: true,
+  clientSecret: true,
+  callbackURL: true,
+  authorizationMethod: true,
+  authorizationURL: true,
+  tokenURL: true,
+  userProfileURL: true,
+  refreshMethod: true,
+  skipUserProfile: true,
+  passReqToCallback: true,
+  store: true,
+  sessionKey: true,
+  stateTTL: true,
+  pkce: true,
+  scope: true,
+  scopeSeparator: true,
+  timeout: true,
+  dispatcher: true,
+  allowInsecureHTTP: true,
+  customHeaders: true,
+  state: true,
+} satisfies Record<keyof PowerFolderStrategyOptions, true>) as (keyof PowerFolderStrategyOptions)[];
+
 /** The configuration, checked once, with its defaults. */
 export interface Settings {
   clientID: string;
@@ -168,75 +185,6 @@ export interface Settings {
   metadata?: StateMetadata;
 }
 
-const optionNames: (keyof PowerFolderStrategyOptions)[] = [
-  'serverURL',
-  'clientID',
-  'clientSecret',
-  'callbackURL',
-  'authorizationMethod',
-  'authorizationURL',
-  'tokenURL',
-  'userProfileURL',
-  'refreshMethod',
-  'skipUserProfile',
-  'passReqToCallback',
-  'store',
-  'sessionKey',
-  'stateTTL',
-  'pkce',
-  'scope',
-  'scopeSeparator',
-  'timeout',
-  'dispatcher',
-  'allowInsecureHTTP',
-  'customHeaders',
-  'state',
-];
-
-/** What other strategies call our options, without looking at case, `-` and `_`. */
-const otherNames: Record<string, keyof PowerFolderStrategyOptions> = {
-  baseurl: 'serverURL',
-  host: 'serverURL',
-  issuer: 'serverURL',
-  redirecturi: 'callbackURL',
-  redirecturl: 'callbackURL',
-  authorizationendpoint: 'authorizationURL',
-  tokenendpoint: 'tokenURL',
-  profileurl: 'userProfileURL',
-  passrequesttocallback: 'passReqToCallback',
-  headers: 'customHeaders',
-  agent: 'dispatcher',
-  ca: 'dispatcher',
-  rejectunauthorized: 'dispatcher',
-  secret: 'clientSecret',
-  usepkce: 'pkce',
-};
-
-const furtherParameter =
-  'for a further parameter of the authorization request, override authorizationParams in a subclass';
-const proxied =
-  "remove it: callbackURL is absolute, and nothing of it comes from a request's headers. For an HTTP proxy on the way to the server, give a dispatcher";
-
-/** What to do about options of other strategies that have none here. */
-const otherOptions: Record<string, string> = {
-  proxy: proxied,
-  trustproxy: proxied,
-  prompt: furtherParameter,
-  accesstype: furtherParameter,
-  lang: furtherParameter,
-  loginhint: furtherParameter,
-  session: "give it to passport.authenticate('powerfolder', { session: false })",
-  name: "a subclass has a name of its own by override name = '…'",
-  responsetype: 'remove it: the response is always an authorization code',
-};
-
-const advice: Advice = (name) => {
-  const [meant, todo] = [otherNames, otherOptions].map((list) =>
-    Object.hasOwn(list, letters(name)) ? list[letters(name)] : undefined,
-  );
-  return meant !== undefined ? { meant } : todo !== undefined ? { todo } : undefined;
-};
-
 /**
  * Reads the options of a strategy, each once, and copies what is in them: changes afterwards change nothing.
  *
@@ -248,115 +196,150 @@ export function strategyOptions(given: PowerFolderStrategyOptions): PowerFolderS
       'PowerFolderStrategy takes an options object: { serverURL, clientID, clientSecret, callbackURL }',
     );
   }
-  const options = readOptions(given, optionNames, { advice });
+  const options = readOptions(given, optionNames, { advice: adviceOnOtherOptions });
   if (Array.isArray(options.scope)) options.scope = [...options.scope];
   if (options.customHeaders !== undefined) options.customHeaders = checkedHeaders(options.customHeaders);
   return options;
 }
 
 /**
- * Checks the options of a strategy.
+ * Checks the options of a strategy, one after the other.
  *
  * @param options As {@link strategyOptions} read them.
  * @throws {TypeError} for a mistake, with the fix in its message.
  */
 export function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): Settings {
-  const { callbackURL, pkce, store, customHeaders = {}, scope, scopeSeparator = ' ' } = options;
-  const transport = { ...checkedTransport(options), headers: sentHeaders(customHeaders) };
-
+  const transport = { ...checkedTransport(options), headers: sentHeaders(options.customHeaders ?? {}) };
   const base = checkedServerBase(options.serverURL, transport);
   const clientID = checkedCredential(options.clientID, 'clientID');
   checkedCredential(options.clientSecret, 'clientSecret');
-  const callback = checkedCallbackURL(callbackURL, transport);
+  const { callbackURL } = options;
+  const callbackPath = checkedCallbackURL(callbackURL, transport).pathname;
   if (typeof verify !== 'function') {
     throw new TypeError(
       'PowerFolderStrategy takes a verify function as its second argument: async ({ tokens, profile }) => user',
     );
   }
-  checkState(options.state);
-  if (store !== undefined && (typeof store?.store !== 'function' || typeof store.verify !== 'function')) {
-    throw new TypeError('store must be an object with the methods store and verify; leave it out to use the session');
+  const endpoint = (option: 'authorizationURL' | 'tokenURL' | 'userProfileURL', path: string): string =>
+    options[option] === undefined ? base + path : checkedURL(options[option], option, transport).href;
+  const { authorizationMethod = 'GET', refreshMethod = 'POST', passReqToCallback = false, pkce = false } = options;
+  oneOf('authorizationMethod', authorizationMethod, ['GET', 'POST']);
+  const authorizationURL = endpoint('authorizationURL', '/oauth/allow');
+  refuseOwnParameters(authorizationURL);
+  const tokenURL = endpoint('tokenURL', '/oauth/token');
+  const userProfileURL = endpoint('userProfileURL', '/api/accounts?action=getInfo');
+  oneOf('refreshMethod', refreshMethod, ['POST', 'GET']);
+  const { skipUserProfile } = options;
+  if (!['undefined', 'boolean', 'function'].includes(typeof skipUserProfile)) {
+    throw new ConfigurationMistake('skipUserProfile', 'must be false, true or a function');
   }
-  oneOf('pkce', pkce, [undefined, false, true, 'S256']);
-  oneOf('passReqToCallback', options.passReqToCallback, [undefined, false, true]);
-  if (!['undefined', 'boolean', 'function'].includes(typeof options.skipUserProfile)) {
-    throw new TypeError('skipUserProfile must be false, true or a function');
-  }
-  checkSessionKey(options.sessionKey);
+  oneOf('passReqToCallback', passReqToCallback, [false, true]);
+  const decide = verifier(verify as Hook, passReqToCallback);
+  const { store, sessionKey, stateTTL = defaultStateTTL } = options;
+  checkStore(store);
+  checkSessionKey(sessionKey);
+  milliseconds('stateTTL', stateTTL);
+  oneOf('pkce', pkce, [false, true, 'S256']);
+  const { scope, scopeSeparator = ' ' } = options;
   checkScopeSeparator(scopeSeparator);
   if (scope !== undefined) checkScope(scope, scopeSeparator);
-  const url = (name: 'authorizationURL' | 'tokenURL' | 'userProfileURL', path: string): string =>
-    options[name] === undefined ? base + path : checkedURL(options[name], name, transport).href;
-  const authorizationURL = url('authorizationURL', '/oauth/allow');
-  refuseOwnParameters(authorizationURL);
-  const { authorizationMethod = 'GET', refreshMethod = 'POST' } = options;
-  const { stateTTL = defaultStateTTL } = options;
-  milliseconds('stateTTL', stateTTL);
+  checkState(options.state);
   return {
     clientID,
     callbackURL,
-    callbackPath: callback.pathname,
-    isCallback: callbackTest(callback.pathname),
-    authorizationMethod: oneOf('authorizationMethod', authorizationMethod, ['GET', 'POST']),
+    callbackPath,
+    isCallback: callbackTest(callbackPath),
+    authorizationMethod,
     authorizationURL,
     authorizationRequest: authorizationRequests(authorizationURL, { clientID, callbackURL }),
-    tokenURL: url('tokenURL', '/oauth/token'),
-    userProfileURL: url('userProfileURL', '/api/accounts?action=getInfo'),
-    refreshByGET: oneOf('refreshMethod', refreshMethod, ['POST', 'GET']) === 'GET' ? `${base}/oauth` : undefined,
+    tokenURL,
+    userProfileURL,
+    refreshByGET: refreshMethod === 'GET' ? `${base}/oauth` : undefined,
     pendingSignIns: store
-      ? calledStore(store as unknown as { store: Hook; verify: Hook }, Boolean(pkce))
-      : new SessionStateStore({ key: options.sessionKey, ttl: stateTTL }),
-    pkce: Boolean(pkce),
-    skipUserProfile: options.skipUserProfile,
-    decide: verifier(verify as Hook, options.passReqToCallback === true),
+      ? calledStore(store as unknown as { store: Hook; verify: Hook }, pkce !== false)
+      : new SessionStateStore({ key: sessionKey, ttl: stateTTL }),
+    pkce: pkce !== false,
+    skipUserProfile,
+    decide,
     transport,
   };
 }
 
 function checkState(state: unknown): void {
   if (state === undefined || state === true) return;
-  throw new TypeError(
-    state === false
-      ? 'state cannot be turned off: it is the only defence against forged answers; remove state: false'
-      : 'state must be true or left out: what goes to the server is random and made by the strategy. An object of the application is given to passport.authenticate',
+  if (state === false) {
+    const problem = 'cannot be turned off: it is the only defence against forged answers; remove state: false';
+    throw new ConfigurationMistake('state', problem);
+  }
+  throw new ConfigurationMistake(
+    'state',
+    'must be true or left out: what goes to the server is random and made by the strategy. An object of the application is given to passport.authenticate',
+  );
+}
+
+function checkStore(store: unknown): void {
+  if (store === undefined) return;
+  const { store: begin, verify } = Object(store) as Record<string, unknown>;
+  if (typeof begin === 'function' && typeof verify === 'function') return;
+  throw new ConfigurationMistake(
+    'store',
+    'must be an object with the methods store and verify; leave it out to use the session',
   );
 }
 
 /** What Passport keeps in a session, and what a session has for itself: express-session, cookie-session, koa-session and @fastify/session. */
-const sessionMembers =
-  'passport messages flash returnTo cookie id req save reload regenerate destroy touch resetMaxAge maxAge isNew isChanged isPopulated populated length inspect get set delete options sessionId encryptedSessionId isModified isSaved toJSON'.split(
-    ' ',
-  );
+const sessionMembers = [
+  'passport',
+  'messages',
+  'flash',
+  'returnTo',
+  'cookie',
+  'id',
+  'req',
+  'save',
+  'reload',
+  'regenerate',
+  'destroy',
+  'touch',
+  'resetMaxAge',
+  'maxAge',
+  'isNew',
+  'isChanged',
+  'isPopulated',
+  'populated',
+  'length',
+  'inspect',
+  'get',
+  'set',
+  'delete',
+  'options',
+  'sessionId',
+  'encryptedSessionId',
+  'isModified',
+  'isSaved',
+  'toJSON',
+];
 
 function checkSessionKey(key: unknown): void {
   if (key === undefined) return;
   if (typeof key !== 'string' || key === '' || /[^ -~]/.test(key)) {
-    throw new TypeError('sessionKey must be a string of visible ASCII characters; leave it out for "powerfolder"');
+    throw new ConfigurationMistake(
+      'sessionKey',
+      'must be a string of visible ASCII characters; leave it out for "powerfolder"',
+    );
   }
   // cookie-session and koa-session keep what begins with an underscore to themselves.
   if (key.startsWith('_') || key in {} || sessionMembers.includes(key)) {
-    throw new TypeError(`sessionKey must not be ${key}, which is the session's own; leave it out for "powerfolder"`);
+    throw new ConfigurationMistake(
+      'sessionKey',
+      `must not be ${key}, which is the session's own; leave it out for "powerfolder"`,
+    );
   }
 }
 
 function checkScopeSeparator(separator: unknown): void {
   if (typeof separator === 'string' && /^[ -~]+$/.test(separator)) return;
-  throw new TypeError('scopeSeparator must be a string such as " " or ","; leave it out for a space');
-}
-
-/**
- * Checks a scope (RFC 6749 section 3.3), of the options or of one sign-in.
- *
- * @throws {TypeError} for an empty one as well: it would be sent.
- */
-function checkScope(scope: unknown, separator: string): void {
-  const texts: unknown[] = Array.isArray(scope) ? scope : typeof scope === 'string' ? scope.split(' ') : [];
-  const isToken = (text: unknown) => typeof text === 'string' && /^[!#-[\]-~]+$/.test(text);
-  const isSplit = (text: unknown) => Array.isArray(scope) && String(text).includes(separator);
-  if (texts.length > 0 && texts.every(isToken) && !texts.some(isSplit)) return;
-  throw new TypeError(
-    'scope must be a string of scopes with a space between them, or an array of scopes, each of visible ASCII characters; leave it out to ask for none',
-  );
+  throw new ConfigurationMistake('scopeSeparator', 'must be a string such as " " or ","; leave it out for a space');
 }
 
 /** Refuses in the authorization endpoint's query what is sent behind it, which would then be there twice. */
@@ -373,77 +356,11 @@ function refuseOwnParameters(authorizationURL: string): void {
   const { searchParams } = new URL(authorizationURL);
   for (const [name, fix] of Object.entries(fixes)) {
     if (!searchParams.has(name)) continue;
-    throw new TypeError(`authorizationURL must not have ${name} in its query, ${fix}; remove it there`);
+    throw new ConfigurationMistake('authorizationURL', `must not have ${name} in its query, ${fix}; remove it there`);
   }
 }
 
-/** Headers that are the strategy's or the connection's, or that would take a secret along. */
-const ownHeaders = new Set(
-  'authorization cookie content-type content-length content-encoding accept-encoding host transfer-encoding connection keep-alive proxy-connection proxy-authorization upgrade expect te trailer'.split(
-    ' ',
-  ),
-);
-
-/** A copy of `customHeaders`. No value is quoted in a message, as it may be secret. */
-function checkedHeaders(customHeaders: unknown): Record<string, string> {
-  const isObject = typeof customHeaders === 'object' && customHeaders !== null && !Array.isArray(customHeaders);
-  // A Map and a Headers object have no members, and would silently be empty.
-  const isPlain = isObject && !(Symbol.iterator in customHeaders);
-  const copy: Record<string, string> = isPlain ? { ...(customHeaders as object) } : {};
-  if (!isPlain || Object.values(copy).some((value) => typeof value !== 'string')) throw invalidHeaders();
-  if (Object.values(copy).some((value) => value !== value.trim())) {
-    throw new TypeError(
-      'customHeaders has white space or a line end around a value; remove it, for instance with trim()',
-    );
-  }
-  const names = new Set<string>();
-  for (const name of Object.keys(copy)) {
-    const header = name.toLowerCase();
-    if (ownHeaders.has(header)) {
-      throw new TypeError(
-        `customHeaders must not have ${header}, which the strategy or its connection sets; remove it`,
-      );
-    }
-    if (names.has(header)) throw new TypeError(`customHeaders has ${plainText(name)} twice; remove one`);
-    names.add(header);
-  }
-  return copy;
-}
-
-function sentHeaders(customHeaders: Record<string, string>): Record<string, string> {
-  try {
-    return Object.fromEntries(new Headers(customHeaders));
-  } catch {
-    // The reason quotes the value, which may be secret.
-    throw invalidHeaders();
-  }
-}
-
-function invalidHeaders(): TypeError {
-  return new TypeError('customHeaders must be an object of valid header names and values, each value a string');
-}
-
-function oneOf<T>(name: string, value: T, allowed: readonly T[]): T {
-  if (allowed.includes(value)) return value;
-  const list = allowed.filter((one) => one !== undefined).map((one) => JSON.stringify(one));
-  throw new TypeError(`${name} must be one of ${list.join(', ')}`);
-}
-
-const callbackNames = ['callbackURL', 'callbackURI', 'redirectURL', 'redirectURI'];
-
-/**
- * Checks the options that were given to `passport.authenticate` or `passport.authorize`. Others than these are Passport's
- * or a subclass's.
- *
- * @throws {TypeError} for a callback URL, also in another spelling: it would change nothing; and for a scope that is none.
- */
-export function checkRequestOptions(options: { scope?: unknown }, scopeSeparator: string): void {
-  for (const name of Object.keys(options)) {
-    // By its length first: this is done for each request.
-    if (Math.abs(name.length - 11) > 2 || !nearest(name, callbackNames, 0.2)) continue;
-    throw new TypeError(
-      `${plainText(name)} given to passport.authenticate or passport.authorize changes nothing; remove it. The callback URL is the option callbackURL of PowerFolderStrategy; for another one, make a second strategy with a name of its own`,
-    );
-  }
-  if (options.scope !== undefined && options.scope !== null) checkScope(options.scope, scopeSeparator);
+function oneOf(option: string, value: unknown, allowed: unknown[]): void {
+  if (allowed.includes(value)) return;
+  throw new ConfigurationMistake(option, `must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`);
 }

@@ -1,15 +1,9 @@
 /** Who signed in: the account of the access token's owner, in Passport's normalised form. */
 import { PowerFolderError, serverAnswer } from './errors.ts';
-import {
-  deepest,
-  exchange,
-  isObject,
-  isShallow,
-  jsonObject,
-  member,
-  type Transport,
-  unexpectedAnswer,
-} from './http.ts';
+import { unexpectedAnswer } from './exchange-errors.ts';
+import { awaited, calledBack, type Hook, promised } from './hooks.ts';
+import { exchange, type Transport } from './http.ts';
+import { deepest, isObject, isShallow, jsonObject, member } from './json.ts';
 
 /** Passport's normalised profile of a PowerFolder account. */
 export interface PowerFolderProfile {
@@ -50,11 +44,11 @@ export async function requestProfile(
   const advice =
     'Not every PowerFolder server shows the account to an access token. Set userProfileURL to an address that does, or skipUserProfile: true to sign in without a profile.';
   const { status } = response;
-  if (status === 401 || status === 403 || status === 404) {
-    const refusals = { 401: 'did not accept the access token', 403: 'forbids it', 404: 'has no such address' };
+  const reason = reasonOf(status);
+  if (reason) {
     throw new PowerFolderError(
       'profile_refused',
-      `The PowerFolder server refused to say who signed in: ${url.split('?', 1)[0]} ${refusals[status]} (status ${status}). ${advice}`,
+      `The PowerFolder server refused to say who signed in: ${url.split('?', 1)[0]} ${reason} (status ${status}). ${advice}`,
       serverAnswer(response),
     );
   }
@@ -68,6 +62,20 @@ export async function requestProfile(
     );
   }
   return parseProfile(json, response.body);
+}
+
+/** Why a server does not say who signed in; undefined for a status that does not tell. */
+function reasonOf(status: number): string | undefined {
+  switch (status) {
+    case 401:
+      return 'did not accept the access token';
+    case 403:
+      return 'forbids it';
+    case 404:
+      return 'has no such address';
+    default:
+      return undefined;
+  }
 }
 
 /**
@@ -122,4 +130,34 @@ function accountID(id: unknown): string | undefined {
 function text(value: unknown): string | undefined {
   const trimmed = typeof value === 'string' ? value.trim() : '';
   return trimmed === '' ? undefined : trimmed;
+}
+
+/** Whether to sign in without a profile. A function with a second parameter has a callback, as in passport-oauth2. */
+export async function skipsProfile(skip: unknown, accessToken: string): Promise<boolean> {
+  if (typeof skip !== 'function') return skip === true;
+  const [answer] =
+    skip.length > 1
+      ? await calledBack('skipUserProfile', (done) => skip(accessToken, done))
+      : [await awaited('skipUserProfile', skip())];
+  // Nothing is no yes: the profile is asked for.
+  if (answer === undefined || answer === null) return false;
+  if (typeof answer === 'boolean') return answer;
+  throw new TypeError(`skipUserProfile gave a ${typeof answer}; it gives true or false`);
+}
+
+/** The profile that a strategy's `userProfile` gives: through its callback, or as a promise where it declares none. */
+export async function loadedProfile(
+  strategy: {
+    userProfile(accessToken: string, done: (error?: unknown, profile?: PowerFolderProfile) => void): unknown;
+  },
+  accessToken: string,
+): Promise<object> {
+  const [profile] =
+    strategy.userProfile.length === 1
+      ? [await promised('userProfile', () => (strategy as { userProfile: Hook }).userProfile(accessToken))]
+      : await calledBack('userProfile', (done) => strategy.userProfile(accessToken, done));
+  if (typeof profile === 'object' && profile !== null && !Array.isArray(profile)) return profile;
+  throw new TypeError(
+    'userProfile gave no profile, so nobody was signed in; to sign in without one, set skipUserProfile: true',
+  );
 }

@@ -4,9 +4,12 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Dispatcher } from 'undici';
-import { checkedCredential, checkedServerBase, checkedTransport, readOptions } from './configuration.ts';
-import { PowerFolderError, type PowerFolderErrorCode, serverAnswer } from './errors.ts';
-import { exchange, type HTTPRequest, type HTTPResponse, jsonObject, member, redirectTarget } from './http.ts';
+import { checkedCredential, checkedTransport } from './configuration.ts';
+import { ConfigurationMistake, PowerFolderError, type PowerFolderErrorCode, serverAnswer } from './errors.ts';
+import { exchange, type HTTPRequest, type HTTPResponse, redirectTarget } from './http.ts';
+import { jsonObject, member } from './json.ts';
+import { readOptions } from './option-names.ts';
+import { checkedServerBase } from './url.ts';
 
 /** Options of {@link registerClient}. */
 export interface RegisterClientOptions {
@@ -118,26 +121,32 @@ function checkedRegistration(options: RegisterClientOptions) {
 /** What RFC 7617 section 2 can carry. Nothing is quoted: people mistake one field for the other. */
 function checkedAdmin(admin: unknown): RegisterClientOptions['admin'] {
   if (typeof admin !== 'object' || admin === null) {
-    throw new TypeError('admin.username is missing; give admin: { username, password } of a PowerFolder administrator');
+    throw new ConfigurationMistake(
+      'admin.username',
+      'is missing; give admin: { username, password } of a PowerFolder administrator',
+    );
   }
   const { username, password } = readOptions(admin as RegisterClientOptions['admin'], ['username', 'password'], {
     within: 'admin.',
   });
   for (const [name, value] of Object.entries({ username, password })) {
     if (typeof value !== 'string' || value === '') {
-      throw new TypeError(
-        `admin.${name} is missing; give admin: { username, password } of a PowerFolder administrator`,
+      throw new ConfigurationMistake(
+        `admin.${name}`,
+        'is missing; give admin: { username, password } of a PowerFolder administrator',
       );
     }
     if (/\p{Cc}/u.test(value)) {
-      throw new TypeError(
-        `admin.${name} has a line break or another control character in it; remove it, for instance with trim()`,
+      throw new ConfigurationMistake(
+        `admin.${name}`,
+        'has a line break or another control character in it; remove it, for instance with trim()',
       );
     }
   }
   if (username.includes(':')) {
-    throw new TypeError(
-      'admin.username has a colon in it, which HTTP Basic cannot carry; use an administrator without one',
+    throw new ConfigurationMistake(
+      'admin.username',
+      'has a colon in it, which HTTP Basic cannot carry; use an administrator without one',
     );
   }
   return { username, password };
@@ -145,8 +154,9 @@ function checkedAdmin(admin: unknown): RegisterClientOptions['admin'] {
 
 function checkedName(option: string, value: unknown): string {
   if (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)) return value;
-  throw new TypeError(
-    `${option} must be a string of visible ASCII characters without spaces; leave it out to have one made`,
+  throw new ConfigurationMistake(
+    option,
+    'must be a string of visible ASCII characters without spaces; leave it out to have one made',
   );
 }
 

@@ -1,107 +1,22 @@
-/** The sign-in: the room that knows Passport. */
+/** The sign-in, as Passport knows it: begin, complete, redeem. */
 import { hash, randomBytes } from 'node:crypto';
-import { inspect, types } from 'node:util';
+import { inspect } from 'node:util';
 import type { Request } from 'express';
-import type passport from 'passport';
-import {
-  AuthorizationError,
-  Strategy as OAuth2Strategy,
-  TokenError,
-  type VerifyCallback,
-  type VerifyFunction,
-} from 'passport-oauth2';
-import {
-  type AuthorizationResponse,
-  authorizationRequestPage,
-  readAuthorizationResponse,
-  refuseStartUnderCallback,
-} from './authorization.ts';
-import {
-  answeredWith,
-  failure,
-  failureStatus,
-  isSystemErrorCode,
-  PowerFolderError,
-  type PowerFolderFailureCode,
-  plainText,
-} from './errors.ts';
-import { bare, own } from './http.ts';
-import {
-  checkedSettings,
-  checkRequestOptions,
-  type PowerFolderStrategyOptions,
-  type Settings,
-  strategyOptions,
-} from './options.ts';
-import { type PowerFolderProfile, requestProfile } from './profile.ts';
-import { longestState, type StateMetadata, type TakenSignIn } from './state.ts';
-import {
-  isInvalidGrant,
-  PowerFolderOAuth2,
-  type PowerFolderTokens,
-  parseErrorResponse,
-  type TokenResponse,
-} from './token.ts';
-import { loadedProfile, type Refusal, skipsProfile } from './verify.ts';
-
-/** What `verify` gets in its form with one parameter. */
-export interface PowerFolderSignIn {
-  tokens: PowerFolderTokens;
-  /** Who signed in; undefined with `skipUserProfile`, and of the subclass's type if that overrides `userProfile`. */
-  profile: PowerFolderProfile;
-  req: Request;
-  /** The object given as `state` to `passport.authenticate` when the sign-in began. */
-  state: unknown;
-  /** Makes a failure to return, whose `message` is the sentence: it is for the visitor to read. */
-  refuse: (sentence: string) => Refusal;
-}
-
-/**
- * Finds or creates the application's user, which is an object. `false`, `null`, `undefined` and what `refuse` made mean
- * that this account may not sign in; a thrown error, or a rejected promise, goes to the application's error handling.
- */
-export type PowerFolderVerifyFunction = (signIn: PowerFolderSignIn) => VerifyResult | Promise<VerifyResult>;
-type VerifyResult = Express.User | Refusal | false | null | undefined;
-
-type TokenParams = TokenResponse['params'];
-
-/**
- * What may stand at each place of the forms of `verify`. One list for all of them, since TypeScript gives a function's
- * parameters their types by the first overload that it tries, and a user's `(accessToken, …) =>` shall not need any.
- */
-type VerifyArguments = [
-  signInOrAccessToken: PowerFolderSignIn & string,
-  refreshToken: string,
-  profileOrParams: PowerFolderProfile & TokenParams,
-  doneOrProfile: VerifyCallback & PowerFolderProfile,
-  done: VerifyCallback,
-];
-type VerifyArgumentsWithRequest = [
-  signInOrReq: PowerFolderSignIn & Request,
-  accessToken: string,
-  refreshToken: string,
-  profileOrParams: PowerFolderProfile & TokenParams,
-  doneOrProfile: VerifyCallback & PowerFolderProfile,
-  done: VerifyCallback,
-];
-
-declare module 'passport' {
-  // Without this, TypeScript takes a string only, which is what the strategy refuses.
-  interface Authenticator<InitializeRet, AuthenticateRet, AuthorizeRet, AuthorizeOptions> {
-    authenticate(
-      strategy: string | string[] | passport.Strategy,
-      options: Omit<passport.AuthenticateOptions, 'state'> & PowerFolderAuthenticateOptions,
-      callback?: passport.AuthenticateCallback,
-    ): AuthenticateRet;
-  }
-}
-
-/** Options that `passport.authenticate('powerfolder', …)` has for the strategy. */
-export interface PowerFolderAuthenticateOptions {
-  /** The application's state: an object that comes back in `req.authInfo.state`. It stays in the session. */
-  state?: object | undefined;
-  scope?: string | string[] | undefined;
-}
+import { AuthorizationError, Strategy as OAuth2Strategy, TokenError, type VerifyFunction } from 'passport-oauth2';
+import { type AuthorizationResponse, authorizationError, readAuthorizationResponse } from './authorization.ts';
+import { authorizationRequestPage } from './authorization-page.ts';
+import { refuseStartUnderCallback } from './callback-route.ts';
+import { PowerFolderError } from './errors.ts';
+import { failure, failureStatus, type PowerFolderFailureCode } from './failures.ts';
+import { bare, own } from './json.ts';
+import { PowerFolderOAuth2 } from './node-oauth.ts';
+import { checkedSettings, type PowerFolderStrategyOptions, type Settings, strategyOptions } from './options.ts';
+import { refuseInertMembers, refuseOldPassport } from './passport-guards.ts';
+import { loadedProfile, type PowerFolderProfile, requestProfile, skipsProfile } from './profile.ts';
+import { applicationState, checkRequestOptions, type PowerFolderAuthenticateOptions } from './request-options.ts';
+import { longestState, type StateMetadata, type TakenSignIn } from './state-store.ts';
+import { isInvalidGrant, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
+import type { VerifyArguments, VerifyArgumentsWithRequest } from './verify.ts';
 
 /**
  * Signs users in with their PowerFolder account.
@@ -150,13 +65,13 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // It may hold a proxy's password or a client certificate's key, and requests that are on the way: not for JSON, nor
     // for console.log, which does not look behind a getter.
     Object.defineProperty(this, '_settings', { get: () => settings });
-    refuseInert(this);
-    const Client = PowerFolderOAuth2.with({
+    refuseInertMembers(this);
+    const OAuth2 = PowerFolderOAuth2.with({
       transport,
       refreshByGET: settings.refreshByGET,
       parseErrorResponse: (body, status) => this.parseErrorResponse(body, status),
     });
-    this._oauth2 = new Client(clientID, clientSecret, '', authorizationURL, tokenURL, { ...options.customHeaders });
+    this._oauth2 = new OAuth2(clientID, clientSecret, '', authorizationURL, tokenURL, { ...options.customHeaders });
   }
 
   /**
@@ -286,7 +201,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     }
     let granted: TokenResponse;
     try {
-      granted = await this._oauth2.requestTokens(code, params);
+      granted = await this._oauth2.client.requestTokens(code, params);
     } catch (error) {
       // The visitor came late, or came back to an old page: not an error of anybody's.
       if (isInvalidGrant(error)) return failedHere('invalid_grant', pending);
@@ -384,7 +299,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
    * @see RFC 6749 section 6
    */
   async refreshAccessToken(refreshToken: string): Promise<PowerFolderTokens> {
-    return await this._oauth2.refresh(refreshToken);
+    return await this._oauth2.client.refreshAccessToken(refreshToken);
   }
 
   /**
@@ -397,11 +312,9 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     tokens: PowerFolderTokens,
     { leeway }: { leeway?: number | undefined } = {},
   ): Promise<PowerFolderTokens> {
-    return await this._oauth2.freshTokens(tokens, leeway);
+    return await this._oauth2.client.freshTokens(tokens, leeway);
   }
 }
-
-type AnyFunction = (...args: unknown[]) => unknown;
 
 type Failed = { end: 'fail'; info: unknown; status: number | undefined };
 /** How an attempt ends: in one of Passport's actions, or in a page. */
@@ -440,62 +353,11 @@ function withState(error: unknown, { state }: TakenSignIn): unknown {
   return ours && state !== undefined ? Object.assign(error, { state }) : error;
 }
 
-/**
- * What passport-oauth2 lets a subclass or an application replace, and would have no effect here: also where it was meant to
- * say no.
- */
-function refuseInert(strategy: PowerFolderStrategy): void {
-  if (Reflect.get(strategy, '_loadUserProfile') !== Reflect.get(OAuth2Strategy.prototype, '_loadUserProfile')) {
-    throw new TypeError(
-      '_loadUserProfile has no effect here; override userProfile, or give the option skipUserProfile',
-    );
-  }
-  for (const name of [
-    '_verify',
-    '_stateStore',
-    '_skipUserProfile',
-    '_passReqToCallback',
-    '_callbackURL',
-    '_loadUserProfile',
-  ]) {
-    const value: unknown = Reflect.get(strategy, name);
-    Object.defineProperty(strategy, name, {
-      get: () => value,
-      set() {
-        throw new TypeError(`${name} has no effect here; give PowerFolderStrategy what it is to use when it is made`);
-      },
-      enumerable: false,
-    });
-  }
-}
-
 /** What a subclass adds to a request; a promise of it as well. */
 async function furtherParams(hook: string, given: unknown): Promise<object> {
   const params = (await given) ?? {};
   if (typeof params === 'object' && !Array.isArray(params)) return params;
   throw new TypeError(`${hook} gave no object; it gives the further parameters as the members of one`);
-}
-
-/** RFC 6749 section 4.1.2.1's codes, but access_denied: for these passport-oauth2 knows what to answer. */
-const authorizationErrors = [
-  'invalid_request',
-  'unauthorized_client',
-  'unsupported_response_type',
-  'invalid_scope',
-  'server_error',
-  'temporarily_unavailable',
-];
-
-/** An error response (RFC 6749 section 4.1.2.1) with a valid state. */
-function authorizationError(response: AuthorizationResponse & { kind: 'error' }): AuthorizationError {
-  const { error, description, uri, state = '' } = response;
-  const plain = (text = '') => plainText(text, [state]);
-  const word = plain(error);
-  const code = isSystemErrorCode(word) ? 'server_error' : word;
-  const text = plain(description) || `The PowerFolder server refused the authorization request: ${word}`;
-  const status = authorizationErrors.includes(error) ? undefined : 502;
-  const refusal = new AuthorizationError(text, code, uri && plain(uri), status);
-  return answeredWith(refusal, refusal.status);
 }
 
 function sendPage({ res }: Request, { html, headers }: { html: string; headers: Record<string, string> }): void {
@@ -512,29 +374,4 @@ function rawURL({ originalUrl, url }: Request): string {
     throw new TypeError('PowerFolderStrategy needs a request with originalUrl or url, as Express and Node have it');
   }
   return raw;
-}
-
-/** Passport before 0.6 keeps the session at log-in, and whoever planted it is logged in too (CVE-2022-25896). */
-function refuseOldPassport(req: Request): void {
-  const passport = req as { _sessionManager?: SessionManager; _passport?: OldPassport };
-  const sessionManager = passport._sessionManager ?? passport._passport?.instance?._sm;
-  // Since 0.6 it takes options.
-  if (sessionManager?.logIn?.length === 3) {
-    throw new TypeError('PowerFolderStrategy needs Passport 0.6 or newer: older ones allow session fixation');
-  }
-}
-
-type SessionManager = { logIn?: AnyFunction };
-/** What Passport before 0.5 leaves in requests. */
-type OldPassport = { instance?: { _sm?: SessionManager } };
-
-function applicationState(options: PowerFolderAuthenticateOptions): object | undefined {
-  const state = own(options, 'state');
-  if (state === undefined || state === null) return undefined;
-  if (typeof state !== 'object' || types.isMap(state) || types.isSet(state) || types.isPromise(state)) {
-    throw new TypeError(
-      `passport.authenticate('powerfolder', { state }) takes an object for the application, such as { returnTo: '/x' }, which comes back in req.authInfo.state. The state that goes to the server is random and made by the strategy: it is the only defence against forged answers`,
-    );
-  }
-  return state;
 }

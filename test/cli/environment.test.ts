@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { environmentLine } from '../../lib/cli/index.ts';
+import { environmentLine } from '../../lib/cli/environment.ts';
 import { admin, cli, run, start, startServer } from '../support/command-line.ts';
 import { readers } from '../support/environment.ts';
 

@@ -138,7 +138,8 @@ describe('signing in', () => {
     const browser = app.browser();
     const response = await authorizationResponse(browser, app);
     const { powerfolder = '' } = theSession(app) as { powerfolder?: string };
-    const elsewhere = powerfolder.replace(/\{.*\}$/, JSON.stringify({ app: { returnTo: '//evil.example' } }));
+    const [pending] = JSON.parse(powerfolder);
+    const elsewhere = JSON.stringify([{ ...pending, app: { returnTo: '//evil.example' } }]);
     expect(elsewhere).not.toBe(powerfolder);
     app.sessions.add({ powerfolder: elsewhere });
     const page = await browser.stay(response);

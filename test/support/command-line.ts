@@ -9,7 +9,8 @@ import {
   type PowerFolderServerOptions,
   startPowerFolderServer,
 } from 'passport-powerfolder/testing';
-import { type CommandLine, main } from '../../lib/cli/index.ts';
+import { main } from '../../lib/cli/index.ts';
+import type { CommandLine } from '../../lib/cli/terminal.ts';
 import { type Listener, listen } from './listener.ts';
 
 export const root = join(__dirname, '../..');

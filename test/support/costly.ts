@@ -2,11 +2,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { callbackRoute, callbackTest, readAuthorizationResponse } from '../../lib/authorization.ts';
+import { readAuthorizationResponse } from '../../lib/authorization.ts';
+import { callbackRoute, callbackTest } from '../../lib/callback-route.ts';
+import { PowerFolderClient } from '../../lib/client.ts';
 import { defaultTimeout } from '../../lib/http.ts';
 import { requestProfile } from '../../lib/profile.ts';
 import { registerClient } from '../../lib/registration.ts';
-import { PowerFolderOAuth2, parseErrorResponse } from '../../lib/token.ts';
+import { parseErrorResponse } from '../../lib/token.ts';
 
 /** Bytes of the largest answer that is read. */
 const largestAnswer = 256 * 1024;
@@ -130,9 +132,9 @@ interface AnswerReader {
 
 const transport = { timeout: defaultTimeout, headers: {}, allowInsecureHTTP: false };
 
-function client(url: string, secret: string): PowerFolderOAuth2 {
-  const settings = { transport, parseErrorResponse };
-  return new PowerFolderOAuth2('client', secret, '', '', `${url}/oauth/token`, undefined, settings);
+function client(url: string, clientSecret: string): PowerFolderClient {
+  const tokenURL = `${url}/oauth/token`;
+  return new PowerFolderClient({ clientID: 'client', clientSecret, tokenURL, transport, parseErrorResponse });
 }
 
 const refused = [(value: string) => `{"error":"invalid_request","x":${value}}`];
@@ -159,7 +161,7 @@ const answerReaders: AnswerReader[] = [
     reader: 'a refusal after a refresh token of 8 KiB',
     status: 400,
     frames: refused,
-    read: (url, codeLength) => client(url, 'a secret').refresh(code(2 * codeLength)),
+    read: (url, codeLength) => client(url, 'a secret').refreshAccessToken(code(2 * codeLength)),
   },
   {
     reader: 'a refusal after a secret of one letter',

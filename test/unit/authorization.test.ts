@@ -1,14 +1,4 @@
-import { createHash } from 'node:crypto';
-import express5 from 'express';
-import request from 'supertest';
-import {
-  authorizationRequestPage,
-  authorizationRequests,
-  callbackRoute,
-  callbackTest,
-  readAuthorizationResponse,
-} from '../../lib/authorization.ts';
-import { expressVersions } from '../support/app.ts';
+import { authorizationRequests, readAuthorizationResponse } from '../../lib/authorization.ts';
 
 describe('authorizationRequests', () => {
   const request = authorizationRequests('https://pf.example/oauth/allow?lang=de', {
@@ -31,51 +21,6 @@ describe('authorizationRequests', () => {
       response_type: 'x',
     };
     expect(request('abc', further)).toBe(`https://pf.example/oauth/allow?lang=de&${own}&a+b=%C3%BC%26`);
-  });
-});
-
-describe('authorizationRequestPage', () => {
-  const { html, headers } = authorizationRequestPage(
-    'https://pf.example/oauth/allow?a=1&b="><script>',
-    'http://localhost:3000/oauth',
-  );
-
-  it('escapes the URL that the form goes to', () => {
-    expect(html).toContain('action="https://pf.example/oauth/allow?a=1&#38;b=&#34;&#62;&#60;script&#62;"');
-  });
-
-  it('ends with its script, which therefore runs only after the session was saved', () => {
-    expect(html.endsWith('</script>')).toBe(true);
-  });
-
-  it('lets the form lead to the server, from there to an identity provider, and back', () => {
-    expect(headers['Content-Security-Policy']).toContain(
-      'form-action https: https://pf.example http://localhost:3000;',
-    );
-  });
-
-  it('allows its own style and script only', () => {
-    expect(headers['Content-Security-Policy']).toMatch(
-      /^default-src 'none'; style-src 'sha256-[^ ]{44}'; script-src 'sha256-[^ ]{44}';/,
-    );
-    expect(headers['Content-Security-Policy']).not.toContain('unsafe-inline');
-    const [, style = '', script = ''] = /<style>(.*)<\/style>[\s\S]*<script>(.*)<\/script>$/.exec(html) ?? [];
-    for (const [directive, text] of Object.entries({ 'style-src': style, 'script-src': script })) {
-      const digest = createHash('sha256').update(text).digest('base64');
-      expect(headers['Content-Security-Policy']).toContain(`${directive} 'sha256-${digest}';`);
-    }
-    expect([style, script]).toEqual([expect.stringContaining('button{'), 'document.forms[0].submit()']);
-  });
-
-  it('is stored, framed and sniffed by nobody, and tells no other site its address', () => {
-    expect(headers).toEqual({
-      'Content-Type': 'text/html; charset=utf-8',
-      'Content-Length': String(Buffer.byteLength(html)),
-      'Cache-Control': 'no-store',
-      'Content-Security-Policy': expect.stringMatching(/; base-uri 'none'; frame-ancestors 'none'$/),
-      'Referrer-Policy': 'no-referrer',
-      'X-Content-Type-Options': 'nosniff',
-    });
   });
 });
 
@@ -157,96 +102,4 @@ describe('readAuthorizationResponse', () => {
       expect(readAuthorizationResponse(`/oauth?${name}=x`)).toEqual({ kind: 'none' });
     },
   );
-});
-
-describe('callbackRoute', () => {
-  it.each([
-    ['/oauth', true],
-    ['/oauth/', true],
-    ['/oauth?code=x', true],
-    ['/oauth/code=x&state=y', true],
-    ['/oauth/code=a/b&state=y', true],
-    ['/OAuth', true],
-    ['/oauthx', false],
-    ['/x/oauth', false],
-    ['/', false],
-  ])('%s: %s', (path, expected) => {
-    expect(callbackRoute('/oauth').test(path)).toBe(expected);
-    expect(callbackRoute().test(path)).toBe(expected);
-  });
-
-  it('takes the path to the letter', () => {
-    expect(callbackRoute('/a.b/(c)/').test('/a.b/(c)/code=x')).toBe(true);
-    expect(callbackRoute('/a.b').test('/aXb')).toBe(false);
-  });
-
-  it('has no captures, of which Express would make parameters', () => {
-    expect(callbackRoute('/oauth').exec('/oauth/code=x')).toHaveLength(1);
-  });
-
-  it('minds no slashes at the end of the path', () => {
-    for (const path of ['/oauth/', '/oauth//']) expect(callbackRoute(path).source).toBe(callbackRoute('/oauth').source);
-  });
-
-  it.each(['', 'oauth', 'x/oauth', '/', '//', '/oauth?x', '/oauth#x', 7, new String('/oauth')])(
-    'refuses %p, saying what it takes',
-    (path) => {
-      expect(() => callbackRoute(path as string)).toThrow(
-        new TypeError("callbackRoute takes the path of the callback URL, such as callbackRoute('/oauth')"),
-      );
-    },
-  );
-
-  it.each(expressVersions)('serves as a route in %s, malformed escapes included', async (_, express) => {
-    const app = express();
-    app.get(callbackRoute('/oauth'), (req, res) => {
-      res.send(req.originalUrl);
-    });
-    for (const path of ['/oauth', '/oauth/', '/oauth/code=%&state=1', '/oauth/code=a/b&state=1?x=%ff']) {
-      const { status, text } = await request(app).get(path);
-      expect([status, text]).toEqual([200, path]);
-    }
-    expect((await request(app).get('/oauthx')).status).toBe(404);
-  });
-});
-
-describe('callbackTest', () => {
-  it.each([
-    ['/oauth', true],
-    ['/oauth/', true],
-    ['/oauth?x=1', true],
-    ['/OAUTH/foo', true],
-    ['/auth/powerfolder', false],
-    ['/oauthx', false],
-    ['/oauth#x', true],
-    ['http://app.example/oauth', true],
-    ['HTTPS://app.example:8443/oauth/x', true],
-    ['x-1+2.3://app.example/oauth', true],
-    ['http://app.example?/oauth', false],
-    ['http://oauth', false],
-    ['1http://app.example/oauth', false],
-    ['/x/http://app.example/oauth', false],
-  ])('R17: %s: %s', (originalUrl, expected) => {
-    for (const path of ['/oauth', '/oauth/', '/oauth//']) expect(callbackTest(path)({ originalUrl })).toBe(expected);
-  });
-
-  it.each([undefined, null, '/elsewhere', 7, /^\/elsewhere/, {}])(
-    'R17: takes no other route for its own: %p',
-    (path) => {
-      expect(callbackTest('/oauth')({ originalUrl: '/elsewhere', route: { path } })).toBe(false);
-    },
-  );
-
-  it('R17: knows its route behind a proxy that cuts the path', async () => {
-    const isCallback = callbackTest('/public/oauth');
-    const app = express5();
-    app.get(callbackRoute('/oauth'), (req, res) => {
-      res.json(isCallback(req));
-    });
-    app.get('/other', (req, res) => {
-      res.json(isCallback(req));
-    });
-    expect((await request(app).get('/oauth')).body).toBe(true);
-    expect((await request(app).get('/other')).body).toBe(false);
-  });
 });

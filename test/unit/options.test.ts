@@ -6,9 +6,12 @@ import {
   type PowerFolderStrategyOptions,
   registerClient,
 } from 'passport-powerfolder';
-import { callbackTest, readAuthorizationResponse } from '../../lib/authorization.ts';
-import { checkCallback } from '../../lib/cli/check.ts';
-import { checkedTransport, checkedURL, nearest } from '../../lib/configuration.ts';
+import { readAuthorizationResponse } from '../../lib/authorization.ts';
+import { callbackTest } from '../../lib/callback-route.ts';
+import { callbackFinding } from '../../lib/cli/check.ts';
+import { checkedTransport } from '../../lib/configuration.ts';
+import { nearest } from '../../lib/option-names.ts';
+import { checkedURL } from '../../lib/url.ts';
 
 const required: PowerFolderStrategyOptions = {
   serverURL: 'https://pf.example',
@@ -167,7 +170,7 @@ describe('the option callbackURL', () => {
   it.each(misspeltCallbacks)(
     'R53, R58: is WRONG to the check command in another spelling: %s',
     (callbackURL, right) => {
-      const { verdict, about, text } = checkCallback(callbackURL, checkedTransport({}));
+      const { verdict, about, text } = callbackFinding(callbackURL, checkedTransport({}));
       expect([verdict, about]).toEqual(['wrong', 'callback']);
       expect(text.endsWith(` ${right}.`)).toBe(true);
     },

@@ -10,7 +10,7 @@ import {
 } from 'passport-powerfolder';
 import { type PowerFolderFault, type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
 import { Agent } from 'undici';
-import { PowerFolderOAuth2 } from '../../lib/token.ts';
+import { PowerFolderOAuth2 } from '../../lib/node-oauth.ts';
 import { patience, timeout } from '../support/deadlines.ts';
 import { type Listener, listen } from '../support/listener.ts';
 
@@ -72,7 +72,7 @@ describe('registerClient', () => {
     expect(Object.keys(client)).toEqual(['clientID', 'clientSecret']);
 
     const oauth2 = new PowerFolderOAuth2(client.clientID, client.clientSecret, '', '', `${server.url}/oauth/token`);
-    await expect(oauth2.requestTokens('made up')).rejects.toMatchObject({ code: 'invalid_grant' });
+    await expect(oauth2.client.requestTokens('made up')).rejects.toMatchObject({ code: 'invalid_grant' });
   });
 
   it("spreads into the strategy's options", async () => {

@@ -1,5 +1,6 @@
 import type { Request } from 'express';
-import { SessionStateStore, type StateMetadata, UsedStates } from '../../lib/state.ts';
+import { SessionStateStore } from '../../lib/state.ts';
+import type { StateMetadata } from '../../lib/state-store.ts';
 
 const meta: StateMetadata = {
   strategy: 'powerfolder',
@@ -25,8 +26,8 @@ function take(store: SessionStateStore, req: Request, state: unknown, bound = me
 }
 
 /** The pending sign-ins as the session holds them. */
-function lines(req: { session: Record<string, unknown> }): string[] {
-  return String(req.session['powerfolder']).split('\n');
+function entries(req: { session: Record<string, unknown> }): Record<string, unknown>[] {
+  return JSON.parse(String(req.session['powerfolder']));
 }
 
 describe('SessionStateStore', () => {
@@ -54,16 +55,35 @@ describe('SessionStateStore', () => {
     expect(take(store, req, begin(store, req, undefined, 'verifier'))).toEqual({ ok: 'verifier', app: undefined });
   });
 
-  it.each(['nonsense', '{"app":', 'null', '[]', '5', '{"pkce":5}', 'used?'])(
-    'knows no sign-in whose line in the session ends in %s, and does not throw (R69)',
-    (kept) => {
-      const req = browser();
-      const state = begin(store, req, { returnTo: '/x' }, 'verifier');
-      req.session['powerfolder'] = String(req.session['powerfolder']).replace(/\{.*\}$/, kept);
-      expect(lines(req)).toEqual([expect.stringMatching(new RegExp(`^${state} `))]);
+  it.each<[string, (entry: Record<string, unknown>) => unknown]>([
+    ['no object', ({ state }) => [state]],
+    ['null', () => null],
+    ['without a time', ({ until, ...entry }) => entry],
+    ['with a time that is a text', (entry) => ({ ...entry, until: String(entry['until']) })],
+    ['bound to nothing', ({ for: _, ...entry }) => entry],
+    ['bound to an object', (entry) => ({ ...entry, for: {} })],
+    ['with a PKCE verifier that is a number', (entry) => ({ ...entry, pkce: 5 })],
+    ['with a PKCE verifier that is null', (entry) => ({ ...entry, pkce: null })],
+    ['whose state is a list', ({ state, ...entry }) => ({ ...entry, state: [state] })],
+  ])('knows no sign-in that is %s in the session, does not throw, and knows the others (R69)', (_, garbled) => {
+    const req = browser();
+    const state = begin(store, req, { returnTo: '/x' }, 'verifier');
+    const other = begin(store, req);
+    const [first = {}, second] = entries(req);
+    req.session['powerfolder'] = JSON.stringify([garbled(first), second]);
+    expect(take(store, req, state)).toBe('state_unknown');
+    expect(take(store, req, other)).toEqual({ ok: true, app: undefined });
+  });
+
+  it('knows no sign-in of a text that was cut off, and does not throw (R69)', () => {
+    const req = browser();
+    const state = begin(store, req);
+    const whole = String(req.session['powerfolder']);
+    for (let length = 0; length < whole.length; length++) {
+      req.session['powerfolder'] = whole.slice(0, length);
       expect(take(store, req, state)).toBe('state_unknown');
-    },
-  );
+    }
+  });
 
   it.each<[string, string | undefined, object, string]>([
     ['without any cookie', undefined, { sessionID: 'new' }, 'session_missing'],
@@ -114,7 +134,8 @@ describe('SessionStateStore', () => {
 
   it('R71: refuses, as expired, what it could no longer tell from a used one', () => {
     jest.isolateModules(() => {
-      const { SessionStateStore: Fresh, UsedStates: Used } = jest.requireActual('../../lib/state.ts');
+      const { SessionStateStore: Fresh } = jest.requireActual('../../lib/state.ts');
+      const { UsedStates: Used } = jest.requireActual('../../lib/used-states.ts');
       const forgotten = jest.spyOn(Used.prototype, 'forgottenUntil', 'get');
       const fresh: SessionStateStore = new Fresh();
       const req = browser();
@@ -159,10 +180,10 @@ describe('SessionStateStore', () => {
     begin(store, req);
     now.mockReturnValue(start + 10 * minutes - 1);
     begin(store, req);
-    expect(lines(req)).toHaveLength(2);
+    expect(entries(req)).toHaveLength(2);
     now.mockReturnValue(start + 10 * minutes);
     begin(store, req);
-    expect(lines(req)).toHaveLength(2);
+    expect(entries(req)).toHaveLength(2);
   });
 
   it('keeps of a sign-in its state, its time and what it is bound to, and what else there is', () => {
@@ -170,20 +191,22 @@ describe('SessionStateStore', () => {
     const req = browser();
     const states = [begin(store, req), begin(store, req, { returnTo: '/x' }, 'verifier'), begin(store, req)];
     now.mockRestore();
-    const [bare, full, third] = lines(req).map((line) => /^(\S+) 1000000600000 [\w-]{22} (.*)$/.exec(line)?.slice(1));
-    expect(bare).toEqual([states[0], '']);
-    expect(full).toEqual([states[1], '{"app":{"returnTo":"/x"},"pkce":"verifier"}']);
-    expect(third).toEqual([states[2], '']);
+    const common = { until: 1_000_000_600_000, for: expect.stringMatching(/^[\w-]{22}$/) };
+    expect(entries(req)).toEqual([
+      { state: states[0], ...common },
+      { state: states[1], ...common, app: { returnTo: '/x' }, pkce: 'verifier' },
+      { state: states[2], ...common },
+    ]);
   });
 
   it.each([
     ['spaces and line breaks', { text: ' a  b\nc\u2028d used' }],
-    ['the word for used', 'used'],
+    ['the word for used', { used: true }],
     ['nothing', null],
   ])("gives the application's state back with %s in it", (_, app) => {
     const req = browser();
     const [first, second] = [begin(store, req, app), begin(store, req)];
-    expect(lines(req)).toHaveLength(2);
+    expect(entries(req)).toHaveLength(2);
     expect(take(store, req, first)).toEqual({ ok: true, app });
     expect(take(store, req, second)).toEqual({ ok: true, app: undefined });
   });
@@ -211,10 +234,10 @@ describe('SessionStateStore', () => {
     const long = 'x'.repeat(513);
     const req = browser();
     begin(store, req);
-    const [line = ''] = lines(req);
-    req.session['powerfolder'] = line.replace(/^\S+/, long);
+    const [entry] = entries(req);
+    req.session['powerfolder'] = JSON.stringify([{ ...entry, state: long }]);
     expect(take(store, req, long)).toBe('state_unknown');
-    req.session['powerfolder'] = line.replace(/^\S+/, long.slice(1));
+    req.session['powerfolder'] = JSON.stringify([{ ...entry, state: long.slice(1) }]);
     expect(take(store, req, long.slice(1))).toEqual({ ok: true, app: undefined });
   });
 
@@ -233,7 +256,7 @@ describe('SessionStateStore', () => {
     const states = Array.from({ length: 8 }, () => begin(store, req));
     expect(take(store, req, states[3])).toEqual({ ok: true, app: undefined });
     states.push(begin(store, req));
-    expect(lines(req)).toHaveLength(8);
+    expect(entries(req)).toHaveLength(8);
     expect(take(store, req, states[3])).toBe('state_unknown');
     for (const index of [0, 1, 2, 4, 5, 6, 7, 8])
       expect(take(store, req, states[index])).toEqual({ ok: true, app: undefined });
@@ -272,7 +295,7 @@ describe('SessionStateStore', () => {
   });
 
   it('survives a session in which the key holds something else', () => {
-    for (const powerfolder of ['something else', 'x', 'x 7 y', '\n\n', '', 7, { state: 'x' }, [null, 'x 7 y ']]) {
+    for (const powerfolder of ['something else', '"x"', '{"state":"x"}', 'null', '', 7, { state: 'x' }, ['x']]) {
       const req = browser({ powerfolder });
       expect(take(store, req, 'x')).toBe('state_unknown');
       expect(take(store, req, begin(store, req))).toEqual({ ok: true, app: undefined });
@@ -283,49 +306,5 @@ describe('SessionStateStore', () => {
     const req = browser();
     begin(store, req, { returnTo: '/folders/some-path' });
     expect(JSON.stringify(req.session).length).toBeLessThanOrEqual(250);
-  });
-});
-
-describe('UsedStates', () => {
-  afterEach(() => jest.restoreAllMocks());
-  const start = Date.now();
-
-  it('R71: remembers a state until it expires, however many others are used meanwhile', () => {
-    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
-    const used = new UsedStates();
-    used.add('first', start + 10 * minutes);
-    for (let i = 0; i < 120_000; i++) used.add(`early ${i}`, start + 10 * minutes);
-    now.mockReturnValue(start + 10 * minutes - 1);
-    for (let i = 0; i < 120_000; i++) used.add(`late ${i}`, start + 20 * minutes);
-    expect(['first', 'early 0', 'early 119999', 'late 0', 'never'].map((state) => used.has(state))).toEqual([
-      true,
-      true,
-      true,
-      true,
-      false,
-    ]);
-    expect(used.forgottenUntil).toBe(0);
-  });
-
-  it('R71: forgets what has expired, and then only', () => {
-    const now = jest.spyOn(Date, 'now');
-    const used = new UsedStates(10, 3);
-    for (let i = 0; i < 1000; i++) {
-      now.mockReturnValue(start + i);
-      used.add(`state ${i}`, start + i + 5);
-      for (let j = Math.max(0, i - 4); j <= i; j++) expect(used.has(`state ${j}`)).toBe(true);
-    }
-    expect(used.has('state 900')).toBe(false);
-    expect(used.forgottenUntil).toBe(0);
-  });
-
-  it('R71: tells until when nothing may be accepted any more, when there were too many', () => {
-    jest.spyOn(Date, 'now').mockReturnValue(start);
-    const used = new UsedStates(10, 3);
-    for (let i = 0; i < 30; i++) used.add(`state ${i}`, start + 1000 - i);
-    expect(used.forgottenUntil).toBe(0);
-    used.add('one too many', start + 1);
-    // The oldest generation had states that expire at up to start + 1000.
-    expect([used.has('state 9'), used.has('state 10'), used.forgottenUntil]).toEqual([false, true, start + 1000]);
   });
 });
