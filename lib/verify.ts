@@ -24,7 +24,7 @@ export interface PowerFolderSignIn {
  * that this account may not sign in; a thrown error, or a rejected promise, goes to the application's error handling.
  */
 export type PowerFolderVerifyFunction = (signIn: PowerFolderSignIn) => VerifyResult | Promise<VerifyResult>;
-export type VerifyResult = Express.User | Refusal | false | null | undefined;
+type VerifyResult = Express.User | Refusal | false | null | undefined;
 
 /**
  * What may stand at each place of the forms of `verify`. One list for all of them, since TypeScript gives a function's
@@ -59,7 +59,7 @@ export interface Candidate {
 }
 
 /** What `refuse` makes: a failure with a sentence of the application's. */
-export class Refusal {
+class Refusal {
   readonly sentence: string | undefined;
   constructor(sentence: unknown) {
     this.sentence = typeof sentence === 'string' && sentence.trim() !== '' ? sentence : undefined;

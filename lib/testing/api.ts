@@ -3,7 +3,7 @@ import { type Answer, json, Refusal } from './answer.ts';
 import { isFile } from './files.ts';
 import type { Settings } from './options.ts';
 import { form, parameters, type ReceivedRequest, required } from './request.ts';
-import type { TokenRoom } from './tokens.ts';
+import type { TokenEndpoint } from './tokens.ts';
 
 interface Caller {
   account: Account;
@@ -13,7 +13,7 @@ interface Caller {
 const basicChallenge = 'Basic realm="PowerFolder", charset="UTF-8"';
 
 /** What is under `/api/`, and who may ask. */
-export function apiRoom(settings: Settings, directory: Directory, tokens: TokenRoom, url: string) {
+export function accountsAPI(settings: Settings, directory: Directory, tokens: TokenEndpoint, url: string) {
   /** Who calls, by an access token or by name and password. */
   function caller({ headers }: ReceivedRequest): Caller {
     const [, scheme = '', credentials = ''] = /^(bearer|basic) +(\S+)$/i.exec(headers.authorization ?? '') ?? [];

@@ -2,26 +2,12 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Account, Directory } from './accounts.ts';
 import { type Answer, Refusal } from './answer.ts';
 import type { Settings } from './options.ts';
-import { consentPage, homePage, loginPage } from './pages.ts';
+import { type AuthorizationRequest, type Browser, consentPage, homePage, loginPage } from './pages.ts';
 import { form, parameters, type ReceivedRequest, required } from './request.ts';
-import type { Grant, TokenRoom } from './tokens.ts';
-
-/** What a client asked for, and what the forms carry on: nothing of it waits in the server. */
-export interface AuthorizationRequest extends Omit<Grant, 'account'> {
-  state: string;
-  /** All of it, as a query. */
-  query: string;
-}
-
-/** Who is at the other end, going by the session cookie. */
-export interface Browser {
-  session: string;
-  account: Account | undefined;
-  csrf: string;
-}
+import type { TokenEndpoint } from './tokens.ts';
 
 /** The web pages of a sign-in (RFC 6749 sections 4.1.1 and 4.1.2): login, Allow or Decline, and the way back to the client. */
-export function authorizationRoom(settings: Settings, directory: Directory, tokens: TokenRoom) {
+export function authorizationEndpoint(settings: Settings, directory: Directory, tokens: TokenEndpoint) {
   const { contextPath, callbackStyle, pkce } = settings;
   const sessions = new Map<string, Account>();
   const csrfKey = randomBytes(32);

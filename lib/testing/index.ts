@@ -6,14 +6,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Directory, type PowerFolderClient } from './accounts.ts';
 import { type Answer, Refusal, refuseInJSON, refuseInText } from './answer.ts';
-import { apiRoom } from './api.ts';
-import { authorizationRoom } from './authorization.ts';
+import { accountsAPI } from './api.ts';
+import { authorizationEndpoint } from './authorization.ts';
 import { checkFault, type PowerFolderFault, spoil } from './faults.ts';
 import { type PowerFolderServerOptions, settle } from './options.ts';
 import { refusalPage } from './pages.ts';
 import { type PowerFolderEndpoint, type ReceivedRequest, receive } from './request.ts';
-import { tokenRoom } from './tokens.ts';
-import { webdavRoom } from './webdav.ts';
+import { tokenEndpoint } from './tokens.ts';
+import { webdavServer } from './webdav.ts';
 
 export type { PowerFolderAccount, PowerFolderClient } from './accounts.ts';
 export type { PowerFolderFault } from './faults.ts';
@@ -73,7 +73,7 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
   const settings = settle(options);
   const { contextPath, hostname, now, port, tls } = settings;
   const directory = new Directory(settings.accounts, settings.clients);
-  const tokens = tokenRoom(settings, directory);
+  const tokens = tokenEndpoint(settings, directory);
   const server = tls ? createSecureServer(tls) : createServer();
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -84,9 +84,9 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
   await once(server, 'listening');
   const url = `${tls ? 'https' : 'http'}://${hostname}:${(server.address() as AddressInfo).port}${contextPath}`;
 
-  const pages = authorizationRoom(settings, directory, tokens);
-  const api = apiRoom(settings, directory, tokens, url);
-  const webdav = webdavRoom(contextPath, api.caller, now());
+  const pages = authorizationEndpoint(settings, directory, tokens);
+  const api = accountsAPI(settings, directory, tokens, url);
+  const webdav = webdavServer(contextPath, api.caller, now());
   const nowhere = ({ path }: ReceivedRequest) => {
     throw new Refusal(404, `This server has no page "${path}". Its base URL is ${url}`);
   };

@@ -1,34 +1,22 @@
 import { createHash } from 'node:crypto';
 import { type Account, displayName } from './accounts.ts';
 import { type Answer, answer, type Refusal } from './answer.ts';
-import type { AuthorizationRequest, Browser } from './authorization.ts';
 import { isFile } from './files.ts';
+import { html, Markup } from './markup.ts';
+import type { Grant } from './tokens.ts';
 
-/** Markup; whatever else goes into a template is text and gets escaped. */
-class Markup {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
+/** What a client asked for, and what the forms carry on: nothing of it waits in the server. */
+export interface AuthorizationRequest extends Omit<Grant, 'account'> {
+  state: string;
+  /** All of it, as a query. */
+  query: string;
 }
 
-type Content = Markup | string | number | false | undefined | Content[];
-
-function html(literals: TemplateStringsArray, ...values: Content[]): Markup {
-  return new Markup(String.raw({ raw: literals }, ...values.map(render)));
-}
-
-function render(value: Content): string {
-  if (value instanceof Markup) return value.text;
-  if (Array.isArray(value)) return value.map(render).join('');
-  return value === undefined || value === false ? '' : escaped(String(value));
-}
-
-/** Text for HTML and XML, in elements and in attributes. */
-export function escaped(text: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+/** Who is at the other end, going by the session cookie. */
+export interface Browser {
+  session: string;
+  account: Account | undefined;
+  csrf: string;
 }
 
 /** `wanted`: on whose behalf; `failedAs`: the user name of a login that failed; `hint`: an account to try. */

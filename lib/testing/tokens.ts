@@ -29,10 +29,10 @@ const grants: Record<string, { must: string; may: string[] }> = {
 
 const forEver = 100 * 365 * 86_400_000;
 
-export type TokenRoom = ReturnType<typeof tokenRoom>;
+export type TokenEndpoint = ReturnType<typeof tokenEndpoint>;
 
 /** The codes and tokens, and the token endpoint that turns the ones into the others (RFC 6749 sections 4.1.3 to 6). */
-export function tokenRoom(settings: Settings, directory: Directory) {
+export function tokenEndpoint(settings: Settings, directory: Directory) {
   const { now, tolerate } = settings;
   const codes = new Map<string, Grant & { expiresAt: number; used: boolean }>();
   const tokens = new Map<string, Token>();
@@ -162,9 +162,7 @@ export function tokenRoom(settings: Settings, directory: Directory) {
 
   function mint(kind: Token['kind'], clientID: string, account: Account, lifetime: number): string {
     const expiresAt = now() + lifetime;
-    const expiry = Buffer.alloc(8);
-    expiry.writeBigUInt64BE(BigInt(Math.round(expiresAt)));
-    const token = `1${base58(randomBytes(13))}-${base58(Buffer.concat([expiry, randomBytes(32)]))}`;
+    const token = `1${random(13)}-${random(40)}`;
     tokens.set(token, { kind, clientID, account, expiresAt, revoked: false });
     return token;
   }
@@ -191,12 +189,7 @@ export function tokenRoom(settings: Settings, directory: Directory) {
 
 const invalidGrant = (why: string) => new Refusal(400, why, 'invalid_grant');
 
-/** Digits and letters without 0, O, I and l; each leading zero byte is a `1`. */
-function base58(bytes: Buffer): string {
-  const alphabet = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-  let digits = '';
-  for (let rest = BigInt(`0x${bytes.toString('hex')}`); rest > 0n; rest /= 58n) {
-    digits = alphabet.charAt(Number(rest % 58n)) + digits;
-  }
-  return '1'.repeat(bytes.findIndex((byte) => byte !== 0)) + digits;
+/** Random digits and letters. */
+function random(bytes: number): string {
+  return randomBytes(bytes).toString('base64url').replaceAll(/[-_]/g, '');
 }

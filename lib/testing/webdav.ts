@@ -1,11 +1,11 @@
 import type { Account } from './accounts.ts';
 import { type Answer, answer, Refusal } from './answer.ts';
 import { find, isFile, type Node, type PowerFolderFile, read, sizeOf, tagOf, typeOf } from './files.ts';
-import { escaped } from './pages.ts';
+import { escaped } from './markup.ts';
 import { decode, type ReceivedRequest } from './request.ts';
 
 /** As much of RFC 4918 as it takes to browse folders and to read files. All of them were last modified at `started`. */
-export function webdavRoom(
+export function webdavServer(
   contextPath: string,
   caller: (request: ReceivedRequest) => { account: Account },
   started: number,
