@@ -3,6 +3,7 @@ import type { Config } from 'jest';
 
 const config: Config = {
   roots: ['<rootDir>/lib', '<rootDir>/test', '<rootDir>/example-app'],
+  globalSetup: '<rootDir>/test/support/compiled.ts',
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   transform: { '^.+\\.ts$': '@swc/jest' },

@@ -6,6 +6,7 @@ import { sessionCookieName } from '../../example-app/sessions.ts';
 import { Browser } from '../support/browser.ts';
 import { type Example, logInAndAllow, sameOrigin, startExample } from '../support/example.ts';
 import { rawRequest } from '../support/raw-request.ts';
+import { rounds } from '../support/rounds.ts';
 
 /** The sentences that refuse this BASE_URL. */
 function refusal(BASE_URL: string): string {
@@ -174,7 +175,7 @@ describe('the path of BASE_URL (R70)', () => {
       worked++;
       await useWholeApp(path);
     });
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(property, { numRuns: rounds(20, 60) });
     expect(worked).toBeGreaterThan(5);
   });
 });
@@ -239,7 +240,7 @@ describe('the name of the cookie (R70)', () => {
         if (!first || !second) throw new Error('unreachable');
         expect(sessionCookieName(first) === sessionCookieName(second)).toBe(first.baseURL === second.baseURL);
       }),
-      { numRuns: 1000 },
+      { numRuns: rounds(200, 1000) },
     );
   });
 

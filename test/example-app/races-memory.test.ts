@@ -4,6 +4,7 @@ import { type DelayingRelay, seededRandom, startDelayingRelay } from '../support
 import { type ExampleProcess, startExampleProcess } from '../support/example-process.ts';
 import { raceTests, type Surroundings } from '../support/races.ts';
 import { startRelay } from '../support/relay.ts';
+import { rounds } from '../support/rounds.ts';
 import { baseURL, makeAccounts } from '../support/visitor.ts';
 
 /** A failed test prints the seed; the order of things depends on the machine as well. */
@@ -40,5 +41,5 @@ describe('the example app in one process', () => {
     await Promise.all([delays?.close(), surroundings?.powerFolder.close()]);
   });
 
-  raceTests(() => surroundings, 80);
+  raceTests(() => surroundings, rounds(10, 80));
 });

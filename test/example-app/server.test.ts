@@ -12,7 +12,7 @@ import {
 import { request } from 'undici';
 import { Browser } from '../support/browser.ts';
 import { logInAndAllow, sameOrigin } from '../support/example.ts';
-import { type ExampleProcess, startExampleProcess, startRefused } from '../support/example-process.ts';
+import { type ExampleProcess, fromSources, startExampleProcess, startRefused } from '../support/example-process.ts';
 import { startRelay } from '../support/relay.ts';
 import { until } from '../support/until.ts';
 
@@ -28,7 +28,7 @@ function remember<T extends { stop?(): Promise<unknown>; close?(): Promise<unkno
 
 describe('npm start', () => {
   it('needs no configuration: it simulates a server, and says where and who can log in', async () => {
-    const app = remember(await startExampleProcess());
+    const app = remember(await startExampleProcess(undefined, {}, fromSources));
     const said = (name: string) => new RegExp(`^${name}: (\\S+)$`, 'm').exec(app.output().join('\n'))?.[1] ?? '';
     expect(app.output()[0]).toMatch(/simulated PowerFolder server was started at http:\/\/127\.0\.0\.1:\d+$/);
     expect(app.url).toMatch(/^http:\/\/localhost:[1-9]\d*$/);

@@ -1,5 +1,6 @@
 /** Names of folders and files, from an address and from a listing, and what becomes of them in a request to WebDAV. */
 import fc from 'fast-check';
+import { rounds } from '../support/rounds.ts';
 import { entries, startWebDAVExample, strayRequests, type WebDAVExample } from '../support/webdav-example.ts';
 import type { Tree } from '../support/webdav-stub-server.ts';
 
@@ -256,7 +257,7 @@ describe('a name in the address', () => {
         if (asked.length === 0) expect(status).toBe(404);
         else expect(asked).toEqual([path]);
       }),
-      { numRuns: 300 },
+      { numRuns: rounds(60, 300) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfo
 import { readAuthorizationResponse } from '../../lib/authorization.ts';
 import { expressVersions, startTestApp, type TestApp } from '../support/app.ts';
 import { Browser } from '../support/browser.ts';
+import { rounds } from '../support/rounds.ts';
 
 let server: PowerFolderServer;
 beforeAll(async () => {
@@ -549,7 +550,7 @@ describe.each(expressVersions)('an authorization response in %s', (_, express) =
         expect(location).toBeUndefined();
         await visitor.signsIn(pending, await visitor.code(pending));
       }),
-      { numRuns: 200 },
+      { numRuns: rounds(50, 200) },
     );
   });
 });
@@ -565,7 +566,7 @@ describe('readAuthorizationResponse', () => {
     fc.assert(
       fc.property(text, (url) => void expect(kinds).toContain(readAuthorizationResponse(url).kind)),
       {
-        numRuns: 2000,
+        numRuns: rounds(400, 2000),
       },
     );
   });
@@ -597,7 +598,7 @@ describe('readAuthorizationResponse', () => {
         expect('code' in values && 'error' in values).toBe(false);
         expect('code' in values || 'error' in values).toBe(kind === 'code' || kind === 'error');
       }),
-      { numRuns: 1000 },
+      { numRuns: rounds(200, 1000) },
     );
   });
 });

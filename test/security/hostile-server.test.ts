@@ -24,6 +24,7 @@ import {
   tokenFaults,
   wireFaults,
 } from '../support/faults.ts';
+import { rounds } from '../support/rounds.ts';
 import { until } from '../support/until.ts';
 
 /** Where somebody signs in: an application, and its server. */
@@ -522,7 +523,7 @@ describe('any answer', () => {
         });
         expect(Number.isSafeInteger(tokens.expiresAt ?? 0)).toBe(true);
       }),
-      { numRuns: 300 },
+      { numRuns: rounds(60, 300) },
     );
   });
 
@@ -540,7 +541,7 @@ describe('any answer', () => {
         expect([typeof id, typeof displayName]).toEqual(['string', 'string']);
         expect(`${id}`.trim()).not.toBe('');
       }),
-      { numRuns: 300 },
+      { numRuns: rounds(60, 300) },
     );
   });
 });

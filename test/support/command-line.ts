@@ -11,6 +11,7 @@ import {
 } from 'passport-powerfolder/testing';
 import { main } from '../../lib/cli/index.ts';
 import type { CommandLine } from '../../lib/cli/terminal.ts';
+import { compiledCommandLine } from './compiled.ts';
 import { type Listener, listen } from './listener.ts';
 
 export const root = join(__dirname, '../..');
@@ -93,7 +94,8 @@ export async function problem(argv: string[], env?: CommandLine['env']): Promise
   return [first?.[1] ?? '', first?.[2] ?? ''];
 }
 
-export const cli = ['--import', 'tsx', join(root, 'lib/cli/index.ts')];
+/** Node's arguments for the command line in a process of its own. */
+export const cli = [compiledCommandLine];
 
 export interface Child {
   process: ChildProcess;

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { PowerFolderServer } from 'passport-powerfolder/testing';
+import { compiledExample } from './compiled.ts';
 
 export interface ExampleProcess {
   process: ChildProcess;
@@ -17,9 +18,10 @@ export interface ExampleProcess {
 }
 
 const root = join(__dirname, '../..');
-const command = ['--import', 'tsx', 'example-app/server.ts'];
+/** Node's arguments as in the script `start` of package.json. */
+export const fromSources = ['--import', 'tsx', 'example-app/server.ts'];
 
-function start(environment: Record<string, string | undefined>) {
+function start(environment: Record<string, string | undefined>, command = [compiledExample]) {
   const { PATH } = process.env;
   const child = spawn(process.execPath, command, {
     cwd: root,
@@ -37,20 +39,28 @@ function start(environment: Record<string, string | undefined>) {
   return { child, stdout: () => stdout, stderr: () => stderr, ended: once(child, 'close') };
 }
 
-/** Starts the app at any free port; it uses the given server, or without one simulates its own. */
+/**
+ * Starts the app at any free port; it uses the given server, or without one simulates its own.
+ *
+ * @param command Node's arguments, where it is not to be the compiled app.
+ */
 export async function startExampleProcess(
   powerFolder?: PowerFolderServer,
   environment: Record<string, string> = {},
+  command?: string[],
 ): Promise<ExampleProcess> {
-  const { child, stdout, stderr, ended } = start({
-    PORT: '0',
-    ...(powerFolder && {
-      POWERFOLDER_URL: powerFolder.url,
-      POWERFOLDER_CLIENT_ID: powerFolder.clientID,
-      POWERFOLDER_CLIENT_SECRET: powerFolder.clientSecret,
-    }),
-    ...environment,
-  });
+  const { child, stdout, stderr, ended } = start(
+    {
+      PORT: '0',
+      ...(powerFolder && {
+        POWERFOLDER_URL: powerFolder.url,
+        POWERFOLDER_CLIENT_ID: powerFolder.clientID,
+        POWERFOLDER_CLIENT_SECRET: powerFolder.clientSecret,
+      }),
+      ...environment,
+    },
+    command,
+  );
   const output = () => stdout().split('\n');
   // The last line may not be whole yet.
   const listening = () => {

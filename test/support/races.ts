@@ -121,7 +121,9 @@ export function raceTests(surroundings: () => Surroundings, races: number): void
     race: (visitor: Visitor) => Promise<() => Promise<() => Promise<string[]>>>,
     beforeStart = () => {},
   ): Promise<{ lost: number; examples: string[] }> {
-    const visitors = surroundings().accounts.map((account) => new Visitor(account));
+    const visitors = surroundings()
+      .accounts.slice(0, races)
+      .map((account) => new Visitor(account));
     await Promise.all(visitors.map((visitor) => visitor.signIn(pick(everywhere()))));
     const examples: string[] = [];
     let lost = 0;

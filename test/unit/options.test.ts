@@ -12,6 +12,7 @@ import { callbackFinding } from '../../lib/cli/check.ts';
 import { checkedTransport } from '../../lib/configuration.ts';
 import { nearest } from '../../lib/option-names.ts';
 import { checkedURL } from '../../lib/url.ts';
+import { rounds } from '../support/rounds.ts';
 
 const required: PowerFolderStrategyOptions = {
   serverURL: 'https://pf.example',
@@ -360,7 +361,7 @@ it('R53: every callback URL either works in all of its places, or is refused wit
       }
       expect(decodeURI(pathname)).not.toMatch(/[\p{Cc};\\]|\/\/|\/\.{1,2}(\/|$)/u);
     }),
-    { numRuns: 2000 },
+    { numRuns: rounds(400, 2000) },
   );
 });
 
@@ -376,7 +377,7 @@ it('R53: every URL of the server either means what it looks like, or is refused'
       if (/^[a-z.]+$/i.test(host)) expect(hostname).toBe(host.toLowerCase());
       expect(serverURL).not.toMatch(/[\s\\#]|^[^/]*\/\/[^/]*@|\p{Cf}/u);
     }),
-    { numRuns: 2000 },
+    { numRuns: rounds(400, 2000) },
   );
 });
 
