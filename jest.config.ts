@@ -13,7 +13,8 @@ const config: Config = {
     '^passport-powerfolder/testing$': '<rootDir>/lib/testing/index.ts',
   },
   collectCoverageFrom: ['lib/**/*.ts', 'example-app/**/*.ts'],
-  maxWorkers: 2,
+  // Two more than the cores of a small machine: many tests wait for deadlines.
+  maxWorkers: 4,
   // Only against tests that hang: none is there to measure time, the machine may be busy, and the registry slow.
   testTimeout: 600_000,
 };

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { environmentLine } from '../../lib/cli/environment.ts';
 import { admin, cli, run, start, startServer } from '../support/command-line.ts';
 import { readers } from '../support/environment.ts';
+import { rounds } from '../support/rounds.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -74,7 +75,7 @@ describe('a line of an environment file', () => {
         expect(read(file, Object.keys(expected))).toEqual(alike(expected));
       }),
       // Each is 300 values, and costs some processes.
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: rounds(2, 6), endOnFailure: true },
     );
   });
 

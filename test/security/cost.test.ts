@@ -35,7 +35,7 @@ async function growth({ input }: Case, times: number): Promise<number> {
   };
   let [less, more] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   let perDoubling = Number.POSITIVE_INFINITY;
-  for (let attempt = 1; attempt <= mostAttempts && (attempt <= 2 || perDoubling >= mostPerDoubling); attempt++) {
+  for (let attempt = 1; attempt <= mostAttempts && perDoubling >= mostPerDoubling; attempt++) {
     less = Math.min(less, await cost(repeated(quarter)));
     more = Math.min(more, await cost(repeated(whole)));
     perDoubling = Math.sqrt(more / Math.max(less, noise));

@@ -195,8 +195,12 @@ function expectNoLeak(state: unknown): void {
     ...pages.map((page) => inspect({ ...page, url: '', trail: [] }, { depth: 9 })),
   ].join('\n');
   expect(leaks(text, typeof state === 'string' ? [...forbidden, state] : forbidden)).toEqual([]);
-  expect(leaks(inspect(app.strategy, { showHidden: true, depth: 9 }) + JSON.stringify(app.strategy))).toEqual([]);
 }
+
+/** It is the same one for all that goes wrong in a test. */
+afterEach(() => {
+  expect(leaks(inspect(app.strategy, { showHidden: true, depth: 9 }) + JSON.stringify(app.strategy))).toEqual([]);
+});
 
 /** Answers that repeat what was sent, as bodies. */
 function echoes(status: number, sent: string[]): [string, PowerFolderFault][] {
