@@ -2,7 +2,7 @@
  * What can go wrong. Four kinds of mistakes have four answers:
  * - the programmer's: a `TypeError` at construction, with the fix in the sentence; for an option a {@link ConfigurationMistake};
  * - the visitor's (declined, stale, forged): a failure, see failures.ts, handed to Passport's `fail`;
- * - the server's refusal in OAuth words: passport-oauth2's `AuthorizationError` and `TokenError`;
+ * - the server's refusal with an OAuth error: passport-oauth2's `AuthorizationError` and `TokenError`;
  * - the server broken, away or misconfigured: a {@link PowerFolderError}.
  */
 

@@ -49,7 +49,7 @@ export interface TokenClient {
  * Exchanges an authorization code for tokens (RFC 6749 section 4.1.3). The request is sent once.
  *
  * @param further Further members of the request; they do not replace PowerFolder's own.
- * @throws {TokenError} The server refused in OAuth words.
+ * @throws {TokenError} The server refused with an OAuth error.
  * @throws {PowerFolderError} Anything else.
  */
 export async function requestTokens(client: TokenClient, code: string, further: object = {}): Promise<TokenResponse> {
@@ -169,7 +169,7 @@ function secondsIn(expiresIn: unknown): number | undefined {
 /** Members of a token request that may not stand in an error message, beside the client's secret. What else an application adds may. */
 const secretMembers = ['code', 'code_verifier', 'refresh_token', 'access_token'];
 
-/** The error for an answer that is a refusal, in OAuth words or by its status. */
+/** The error for an answer that is a refusal, with an OAuth error or by its status. */
 function refusal(
   client: TokenClient,
   message: HTTPRequest,
@@ -238,7 +238,7 @@ function isToken(value: unknown): value is string {
 }
 
 /**
- * The error in a token endpoint's refusal (RFC 6749 section 5.2), or null when it does not speak in OAuth words.
+ * The error in a token endpoint's refusal (RFC 6749 section 5.2), or null when it holds no OAuth error.
  * `message` is the server's description in plain characters.
  */
 export function parseErrorResponse(body: string, _status?: number): Error | null {

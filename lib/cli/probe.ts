@@ -31,7 +31,7 @@ export function madeUpTokenRequest(base: string): HTTPRequest {
   return tokenRequest(base, 'passport-powerfolder-check', madeUp());
 }
 
-/** A refusal in OAuth words. */
+/** A refusal with an OAuth error. */
 export interface Refusal {
   error: string;
   /** For people: the server's description, in plain characters. */

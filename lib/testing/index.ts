@@ -60,7 +60,7 @@ interface Route {
 /**
  * Starts a simulated PowerFolder server on 127.0.0.1: for tests and development, **never for production**.
  *
- * It is strict. What PowerFolder's documentation does not allow, it refuses in words; read them in the answer's body,
+ * It is strict. What PowerFolder's documentation does not allow, it refuses in a sentence; read them in the answer's body,
  * and what was sent in `requests`.
  *
  * @example

@@ -95,7 +95,7 @@ function endpointOf(path: string, json: unknown): PowerFolderEndpoint {
   return endpoint === 'token' && grant_type === 'refresh_token' ? 'refresh' : endpoint;
 }
 
-/** Percent-escapes decoded, or a refusal in words. */
+/** Percent-escapes decoded, or a refusal in a sentence. */
 export function decode(escaped: string): string {
   try {
     return decodeURIComponent(escaped);

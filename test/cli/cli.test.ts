@@ -65,7 +65,7 @@ describe('main', () => {
     [['simulate', '--port', '1e3'], /--port must be/],
     [['simulate', '--callback-style', 'body'], /--callback-style must be path or query/],
     [['simulate', '--host', 'example.com'], /--host must be localhost or 127\.0\.0\.1/],
-  ])('says what is wrong with %j in words, on the standard error, and ends with status 1', async (argv, words) => {
+  ])('says what is wrong with %j in a sentence, on the standard error, and ends with status 1', async (argv, words) => {
     const { status, stdout, stderr } = await run(argv);
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(words);

@@ -773,7 +773,7 @@ describe('what goes wrong elsewhere', () => {
     expect([page.status, JSON.parse(page.text)]).toEqual([200, { status: 'ok' }]);
   });
 
-  it('says 503 in words and at /healthz while Redis is away', async () => {
+  it('says 503 in a sentence and at /healthz while Redis is away', async () => {
     const app = await example({}, { REDIS_URL: 'redis://127.0.0.1:9' });
     expect((await app.browser().visit(`${app.url}/healthz`)).status).toBe(503);
     const page = await app.browser().visit(`${app.url}/auth/powerfolder`);

@@ -244,7 +244,7 @@ describeWith('redis-server')('several instances', () => {
       await until(async () => (await Promise.all(pair.map(health))).every((each) => each === status));
     }
 
-    it('say so in words and at /healthz, and go on by themselves when it is back', async () => {
+    it('say so in a sentence and at /healthz, and go on by themselves when it is back', async () => {
       const [visitor, pending, newcomer] = [newVisitor(), newVisitor(), newVisitor()];
       await signIn(visitor, ada);
       const response = await authorizationResponse(pending, ben);

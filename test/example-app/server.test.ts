@@ -38,7 +38,7 @@ describe('npm start', () => {
     expect([page.status, page.url]).toEqual([200, `${app.url}/account`]);
   });
 
-  it('refuses an unsafe configuration in words, without a stack, and with status 1 (R48)', async () => {
+  it('refuses an unsafe configuration in a sentence, without a stack, and with status 1 (R48)', async () => {
     const { status, stderr } = await startRefused({ NODE_ENV: 'production', SESSION_SECRET: 'short' });
     expect(status).toBe(1);
     const lines = stderr.trim().split('\n');

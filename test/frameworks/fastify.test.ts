@@ -43,7 +43,7 @@ describe('@fastify/passport', () => {
     expect(app.powerfolder.requests.filter(({ endpoint }) => endpoint === 'token')).toHaveLength(1);
   });
 
-  it('refuses authorizationMethod POST in words, as a strategy has no way to send a page there', async () => {
+  it('refuses authorizationMethod POST in a sentence, as a strategy has no way to send a page there', async () => {
     await start({ strategy: { authorizationMethod: 'POST' } });
     const page = await new Browser().visit(`${app.url}/auth/powerfolder`);
     expect([page.status, JSON.parse(page.text).message]).toEqual([

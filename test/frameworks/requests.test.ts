@@ -70,7 +70,7 @@ describe("Node's own HTTP server, whose requests have no originalUrl", () => {
 });
 
 describe('a request with neither originalUrl nor url', () => {
-  it('is an error in words', async () => {
+  it('is an error with a sentence', async () => {
     expect(await answerTo({ method: 'GET', session: {} })).toEqual(
       new TypeError('PowerFolderStrategy needs a request with originalUrl or url, as Express and Node have it'),
     );
@@ -82,7 +82,7 @@ describe('Passport before 0.6, as its requests tell', () => {
   it.each([
     ['0.5', { _sessionManager: sessionManager }],
     ['0.4', { _passport: { instance: { _sm: sessionManager } } }],
-  ])('is an error in words, at the start: %s', async (_, left) => {
+  ])('is an error with a sentence, at the start: %s', async (_, left) => {
     expect(await answerTo({ method: 'GET', url: '/', session: {}, ...left })).toEqual(
       new TypeError('PowerFolderStrategy needs Passport 0.6 or newer: older ones allow session fixation'),
     );

@@ -9,8 +9,7 @@ import { Browser } from '../support/browser.ts';
 import { until } from '../support/until.ts';
 
 const repository = join(__dirname, '../..');
-// api.md is made from the sources, and its blocks are signatures and defaults.
-const docs = readdirSync(join(repository, 'docs')).filter((file) => file.endsWith('.md') && file !== 'api.md');
+const docs = readdirSync(join(repository, 'docs')).filter((file) => file.endsWith('.md'));
 const pages = ['README.md', 'example-app/README.md', ...docs.map((file) => `docs/${file}`)];
 
 function blocks(page: string, language: string): string[] {
@@ -60,21 +59,6 @@ describe('the TypeScript in README and docs', () => {
       complaints = String((error as { stdout: string }).stdout);
     }
     expect(complaints).toBe('');
-  });
-});
-
-describe('docs/api.md', () => {
-  it.each(['lib/index.ts', 'lib/testing/index.ts'])('names all that %s exports of our own', (door) => {
-    const source = readFileSync(join(repository, door), 'utf8');
-    const lists = [...source.matchAll(/^export (?:type )?\{([^}]*)\} from '\.[^']*'/gm)].map(([, list = '']) => list);
-    const names = lists.flatMap((list) => list.split(',').map((name) => name.trim().replace(/^type |.* as /g, '')));
-    const declared = [...source.matchAll(/^export (?:async )?(?:function|interface|type) (\w+)/gm)].map(
-      ([, name]) => name,
-    );
-    const api = readFileSync(join(repository, 'docs/api.md'), 'utf8');
-    const missing = [...names, ...declared].filter((name) => name && !new RegExp(`^### ${name}\\b`, 'm').test(api));
-    expect(names.length + declared.length).toBeGreaterThan(5);
-    expect(missing).toEqual([]);
   });
 });
 

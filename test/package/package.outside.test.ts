@@ -82,7 +82,7 @@ describe('the packed package', () => {
         ...commandLine.map((file) => `dist/${file}.js`),
         ...library.flatMap((file) => typed(`dist/${file}`)),
         ...modules('lib/testing').map((file) => `dist/testing/${file}.js`),
-        // What the types of the testing door are made of.
+        // What the types of the entry for tests are made of.
         ...['accounts', 'answer', 'faults', 'files', 'index', 'options', 'request'].map(
           (file) => `dist/testing/${file}.d.ts`,
         ),

@@ -80,7 +80,7 @@ describe.each(expressVersions)('the whole sign-in in %s', (_, express) => {
       },
     );
 
-    it('ends in words when the visitor declines', async () => {
+    it('ends in a sentence when the visitor declines', async () => {
       await start({ callbackStyle, autoApprove: undefined } as never, { express });
       const browser = new Browser();
       let page = await browser.visit(`${app.url}/auth/powerfolder`);

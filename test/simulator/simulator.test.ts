@@ -197,7 +197,7 @@ describe('startPowerFolderServer: the authorization request', () => {
     ['a query that a path would follow', { redirect_uri: 'http://127.0.0.1/?a=b' }, /has a query/],
     ['an unknown parameter', { scope: 'all' }, /Unknown parameter .*scope/],
     ['a PKCE challenge', { code_challenge: 'x' }, /Unknown parameter .*code_challenge/],
-  ])('refuses %s in words and never redirects', async (_, changes, words) => {
+  ])('refuses %s in a sentence and never redirects', async (_, changes, words) => {
     const response = await fetch(authorizationURL(await startApproving(), changes), { redirect: 'manual' });
     expect(response.status).toBe(400);
     expect(response.headers.get('location')).toBeNull();
@@ -714,7 +714,7 @@ describe('startPowerFolderServer: the server itself', () => {
     ['/__proto__', 404, /no page/],
     ['/oauth/token/', 404, /no page/],
     ['/webdav/%zz', 401, /Authorization/],
-  ])('answers GET %s with %i in words', async (path, status, words) => {
+  ])('answers GET %s with %i and a sentence', async (path, status, words) => {
     const { url } = await start({ contextPath: '/pf' });
     const response = await fetch(url + path);
     expect(response.status).toBe(status);

@@ -214,7 +214,7 @@ describe('freshTokens', () => {
       /^expiresAt of the tokens must be a number: .* of a Date give getTime\(\), of text Number\(text\)/,
     ]),
     ['a leeway as text', { accessToken: 'a', expiresAt: 1 }, { leeway: '60000' }, /leeway must be a number/],
-  ])('refuses %s in words', async (_, tokens, options, message) => {
+  ])('refuses %s in a sentence', async (_, tokens, options, message) => {
     const { strategy } = await start();
     const attempt = strategy.freshTokens(tokens as PowerFolderTokens, options);
     await expect(attempt).rejects.toThrow(TypeError);

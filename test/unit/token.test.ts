@@ -349,7 +349,7 @@ describe('the error of a refused token request', () => {
         throw new Error('own words');
       },
     ],
-  ])('R51: is in words where parseErrorResponse gives %s', async (_, parse) => {
+  ])('R51: is a sentence where parseErrorResponse gives %s', async (_, parse) => {
     expect(await refuse(await startWith(parse), { status: 404 })).toEqual(
       new TypeError('parseErrorResponse gave no Error; it returns an Error, or null, at once'),
     );

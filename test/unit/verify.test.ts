@@ -50,7 +50,7 @@ const turns = 5;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
- * One request to the strategy, as Passport makes it; gives every end of it, in words.
+ * One request to the strategy, as Passport makes it; gives every end of it, as a text.
  *
  * @param meanwhile Run when the request is on its way, for attempts that end only when time passes.
  */
