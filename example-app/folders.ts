@@ -6,7 +6,8 @@ import type { AppConfig } from './config.ts';
 import { formatBytes, formatDate } from './format.ts';
 import { requireSignIn } from './sign-in.ts';
 import { orSignInAgain, withAccessToken } from './tokens.ts';
-import { WebDAV, WebDAVError } from './webdav.ts';
+import { WebDAV } from './webdav.ts';
+import { WebDAVError } from './webdav-error.ts';
 
 /** How long a file may stand still on its way to the visitor, who may have paused, in ms. */
 const longestPause = 120_000;

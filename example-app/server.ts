@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createApp } from './app.ts';
 import { ConfigurationError, type PowerFolderConfig, readConfig } from './config.ts';
 import { createLogger } from './logging.ts';
-import { openSessionStore } from './sessions.ts';
+import { openSessionStore } from './session-store.ts';
 
 /** How long the start may wait for Redis. */
 const waitForSessions = 3000;

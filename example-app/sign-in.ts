@@ -14,15 +14,9 @@ import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { describeError } from './logging.ts';
 import { returnPath } from './return-path.ts';
-import {
-  beginSignedInSession,
-  dropSession,
-  SessionEnded,
-  type SessionStore,
-  saveSession,
-  sessionCookie,
-  sessionCookieName,
-} from './sessions.ts';
+import { sessionCookie, sessionCookieName } from './session-cookie.ts';
+import { dropSession, SessionEnded, type SessionStore } from './session-store.ts';
+import { beginSignedInSession, saveSession } from './sessions.ts';
 import { StorageError } from './storage.ts';
 
 /** Who is signed in, as the session on the server keeps it. */

@@ -8,12 +8,9 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { Agent, type Dispatcher, errors, request } from 'undici';
+import { Agent, type Dispatcher, request } from 'undici';
+import { arrange, entryOf, type Folder, isFolder } from './listing.ts';
 import {
-  arrange,
-  entryOf,
-  type Folder,
-  isFolder,
   isSendable,
   type Multistatus,
   outcomeOf,
@@ -21,6 +18,7 @@ import {
   type Response,
   readMultistatus,
 } from './multistatus.ts';
+import { field, isLate, noAnswer, statusToAnswer, WebDAVError } from './webdav-error.ts';
 
 /** How long the server may take to begin its answer, and between two pieces of it, in ms. */
 const timeout = 10_000;
@@ -35,32 +33,6 @@ export interface OpenedFile {
   contentType: string;
   /** To be read or destroyed. It fails when the connection is lost, or when nothing arrives for ten seconds. */
   body: Readable;
-}
-
-/** The server did not give what was asked for. Its own words are not in the message. */
-export class WebDAVError extends Error {
-  override name = 'WebDAVError';
-  /** HTTP status to answer the visitor with. */
-  readonly status: number;
-  /** HTTP status of the server's answer; undefined when there was none. */
-  readonly serverStatus: number | undefined;
-  /** When to try again, in ms, where the server says so. */
-  readonly retryAfter: number | undefined;
-  /** With 416, how long the file is. */
-  readonly contentRange: string | undefined;
-
-  constructor(
-    message: string,
-    status: number,
-    server: { status?: number; headers?: IncomingHttpHeaders } = {},
-    cause?: unknown,
-  ) {
-    super(`WebDAV: ${message}`, { cause });
-    this.status = status;
-    this.serverStatus = server.status;
-    this.retryAfter = status === 503 ? retryAfter(server.headers?.['retry-after']) : undefined;
-    this.contentRange = field(server.headers?.['content-range'], /^bytes \*\/\d+$/);
-  }
 }
 
 export class WebDAV {
@@ -288,29 +260,6 @@ function throwIfRefused(response: Response): void {
   if (status >= 300) throw new WebDAVError(`the answer is ${status}`, statusToAnswer(status), { status });
 }
 
-function statusToAnswer(serverStatus: number): number {
-  // A name that the server cannot take is the name of nothing.
-  if ([400, 404, 410, 414].includes(serverStatus)) return 404;
-  if ([403, 412, 416, 423, 503, 504].includes(serverStatus)) return serverStatus;
-  return serverStatus === 429 ? 503 : 502;
-}
-
-function noAnswer(cause: unknown): WebDAVError {
-  return isLate(cause) ? new WebDAVError('too late', 504, {}, cause) : new WebDAVError('no answer', 502, {}, cause);
-}
-
-function isLate(error: unknown): boolean {
-  const late = [errors.ConnectTimeoutError, errors.HeadersTimeoutError, errors.BodyTimeoutError];
-  return late.some((each) => error instanceof each) || (error as { name?: unknown }).name === 'TimeoutError';
-}
-
-/** RFC 9110, 10.2.3: seconds, or a date. */
-function retryAfter(value: unknown): number | undefined {
-  if (typeof value !== 'string') return undefined;
-  const after = /^\s*\d{1,9}\s*$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return after >= 0 ? after : undefined;
-}
-
 /**
  * Servers call a file "encoded" that is packed by nature, like a .gz. Its bytes are the file. But bytes that the server has
  * packed on the way, although it was asked not to, are not.
@@ -320,11 +269,6 @@ function retryAfter(value: unknown): number | undefined {
 function isPacked(name = '', whole: string | undefined, size: number | undefined): boolean {
   if (whole !== undefined && whole !== '*' && size !== undefined) return Number(whole) === size;
   return /\.(?:t?gz|svgz|t?bz2?|t?xz|br|t?zst|z)$/i.test(name);
-}
-
-/** A header field, if it is there once and looks as it should. */
-function field(value: string | string[] | undefined, pattern: RegExp): string | undefined {
-  return typeof value === 'string' && pattern.test(value) ? value : undefined;
 }
 
 function present(headers: Record<string, string | undefined>): Record<string, string> {

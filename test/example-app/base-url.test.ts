@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { type Config, ConfigurationError, readConfig } from '../../example-app/config.ts';
 import { returnPath } from '../../example-app/return-path.ts';
-import { sessionCookieName } from '../../example-app/sessions.ts';
+import { sessionCookieName } from '../../example-app/session-cookie.ts';
 import { Browser } from '../support/browser.ts';
 import { type Example, logInAndAllow, sameOrigin, startExample } from '../support/example.ts';
 import { rawRequest } from '../support/raw-request.ts';

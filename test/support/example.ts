@@ -10,7 +10,7 @@ import {
 import { createApp } from '../../example-app/app.ts';
 import { readConfig } from '../../example-app/config.ts';
 import { createLogger } from '../../example-app/logging.ts';
-import { openSessionStore } from '../../example-app/sessions.ts';
+import { openSessionStore } from '../../example-app/session-store.ts';
 import type { SignedInUser } from '../../example-app/sign-in.ts';
 import type { MemoryStorage } from '../../example-app/storage.ts';
 import { Browser, type Page } from './browser.ts';
