@@ -5,6 +5,7 @@ import { PowerFolderStrategy } from 'passport-powerfolder';
 import { Browser } from '../support/browser.ts';
 import { type Neighbour, signIn, startNeighbour } from '../support/neighbour.ts';
 import { until } from '../support/until.ts';
+import { callStrategy } from '../support/without-framework.ts';
 
 let app: Neighbour | undefined;
 afterEach(async () => {
@@ -16,11 +17,10 @@ afterEach(async () => {
 const options = { serverURL: 'https://powerfolder.example.com', clientID: 'a', clientSecret: 'b' };
 
 /** How the strategy answers a request, without Passport. */
-function answerTo(req: object): Promise<unknown> {
+async function answerTo(req: object): Promise<unknown> {
   const strategy = new PowerFolderStrategy({ ...options, callbackURL: 'https://app.example.com/oauth' }, () => false);
-  return new Promise((resolve) =>
-    Object.assign(Object.create(strategy), { redirect: resolve, fail: resolve, error: resolve }).authenticate(req),
-  );
+  const { given } = await callStrategy(strategy, req);
+  return given[0];
 }
 
 describe("Node's own HTTP server, whose requests have no originalUrl", () => {
@@ -71,7 +71,7 @@ describe("Node's own HTTP server, whose requests have no originalUrl", () => {
 
 describe('a request with neither originalUrl nor url', () => {
   it('is an error with a sentence', async () => {
-    expect(await answerTo({ method: 'GET', session: {} })).toEqual(
+    expect(await answerTo({})).toEqual(
       new TypeError('PowerFolderStrategy needs a request with originalUrl or url, as Express and Node have it'),
     );
   });
@@ -83,7 +83,7 @@ describe('Passport before 0.6, as its requests tell', () => {
     ['0.5', { _sessionManager: sessionManager }],
     ['0.4', { _passport: { instance: { _sm: sessionManager } } }],
   ])('is an error with a sentence, at the start: %s', async (_, left) => {
-    expect(await answerTo({ method: 'GET', url: '/', session: {}, ...left })).toEqual(
+    expect(await answerTo({ url: '/', ...left })).toEqual(
       new TypeError('PowerFolderStrategy needs Passport 0.6 or newer: older ones allow session fixation'),
     );
   });

@@ -18,6 +18,7 @@ import passport06 from 'passport06';
 import { expressVersions, startTestApp, type TestApp, type TestAppOptions } from '../support/app.ts';
 import { Browser, type Page } from '../support/browser.ts';
 import { until } from '../support/until.ts';
+import { authorizationURLOf, callStrategy } from '../support/without-framework.ts';
 
 let server: PowerFolderServer;
 let app: TestApp;
@@ -688,19 +689,10 @@ describe('a sign-in that does not succeed', () => {
         },
         () => false,
       );
-      const outcome = await new Promise<unknown>((resolve) => {
-        const session = {};
-        const attempt = (strategy: PowerFolderStrategy, originalUrl: string, actions: object) =>
-          Object.assign(Object.create(strategy), actions).authenticate({ method: 'GET', originalUrl, session });
-        attempt(mine.strategy, '/auth', {
-          redirect: (url: string) =>
-            attempt(other, `/oauth/code=x&state=${new URL(url).searchParams.get('state')}`, {
-              fail: (info: object) => resolve(info),
-              error: resolve,
-            }),
-        });
-      });
-      expect(outcome).toMatchObject({ code: 'state_mismatch' });
+      const session = {};
+      const state = (await authorizationURLOf(mine.strategy, undefined, session)).searchParams.get('state');
+      const end = await callStrategy(other, { originalUrl: `/oauth/code=x&state=${state}`, session });
+      expect(end).toMatchObject({ action: 'fail', given: [{ code: 'state_mismatch' }, 403] });
     }
     expect(requestsTo('token')).toEqual([]);
   });

@@ -1,4 +1,10 @@
-import type { PowerFolderServer } from 'passport-powerfolder/testing';
+/** Sign-ins at the simulated server by single requests, and what comes of one. */
+import { PowerFolderStrategy, type PowerFolderStrategyOptions } from 'passport-powerfolder';
+import {
+  type PowerFolderServer,
+  type PowerFolderServerOptions,
+  startPowerFolderServer,
+} from 'passport-powerfolder/testing';
 
 export const redirectURI = 'http://127.0.0.1:9/oauth';
 
@@ -44,4 +50,18 @@ function defined(values: Changes): Record<string, string> {
   return Object.fromEntries(
     Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
+}
+
+/** A server with the tokens of a sign-in, and a strategy that may use them. Requests are counted from here on. */
+export async function startWithTokens(
+  serverOptions: PowerFolderServerOptions = {},
+  options: Partial<PowerFolderStrategyOptions> = {},
+) {
+  const server = await startPowerFolderServer({ autoApprove: 'ada', ...serverOptions });
+  const { access_token: accessToken, refresh_token: refreshToken } = await newTokens(server);
+  server.requests.length = 0;
+  const { url: serverURL, clientID, clientSecret } = server;
+  const callbackURL = 'http://localhost/oauth';
+  const strategy = new PowerFolderStrategy({ serverURL, clientID, clientSecret, callbackURL, ...options }, () => false);
+  return { server, strategy, accessToken, refreshToken };
 }

@@ -1,16 +1,6 @@
-import {
-  PowerFolderError,
-  PowerFolderStrategy,
-  type PowerFolderStrategyOptions,
-  type PowerFolderTokens,
-  TokenError,
-} from 'passport-powerfolder';
-import {
-  type PowerFolderServer,
-  type PowerFolderServerOptions,
-  startPowerFolderServer,
-} from 'passport-powerfolder/testing';
-import { newTokens } from '../support/simulated-sign-in.ts';
+import { PowerFolderError, type PowerFolderTokens, TokenError } from 'passport-powerfolder';
+import type { PowerFolderServer } from 'passport-powerfolder/testing';
+import { newTokens, startWithTokens } from '../support/simulated-sign-in.ts';
 
 let server: PowerFolderServer;
 afterEach(async () => {
@@ -18,14 +8,10 @@ afterEach(async () => {
   await server.close();
 });
 
-async function start(serverOptions: PowerFolderServerOptions = {}, options: Partial<PowerFolderStrategyOptions> = {}) {
-  server = await startPowerFolderServer({ autoApprove: 'ada', ...serverOptions });
-  const { access_token: accessToken, refresh_token: refreshToken } = await newTokens(server);
-  server.requests.length = 0;
-  const { url: serverURL, clientID, clientSecret } = server;
-  const callbackURL = 'http://localhost/oauth';
-  const strategy = new PowerFolderStrategy({ serverURL, clientID, clientSecret, callbackURL, ...options }, () => false);
-  return { strategy, accessToken, refreshToken };
+async function start(...options: Parameters<typeof startWithTokens>) {
+  const started = await startWithTokens(...options);
+  server = started.server;
+  return started;
 }
 
 const refreshes = () => server.requests.filter(({ endpoint }) => endpoint === 'refresh');

@@ -13,6 +13,7 @@ import { checkedTransport } from '../../lib/configuration.ts';
 import { nearest } from '../../lib/option-names.ts';
 import { checkedURL } from '../../lib/url.ts';
 import { rounds } from '../support/rounds.ts';
+import { authorizationURLOf } from '../support/without-framework.ts';
 
 const required: PowerFolderStrategyOptions = {
   serverURL: 'https://pf.example',
@@ -35,15 +36,6 @@ function refusal(make: () => unknown): string {
   return 'accepted';
 }
 const refusalOf = (options: object) => refusal(() => strategyWith(options));
-
-/** Where a sign-in leads; the strategy without an application around it. */
-async function locationOf(strategy: PowerFolderStrategy, options?: object): Promise<URL> {
-  const url = await new Promise<string>((redirect, error) => {
-    const inRequest = Object.assign(Object.create(strategy), { redirect, error });
-    inRequest.authenticate({ method: 'GET', originalUrl: '/auth/powerfolder', session: {} }, options);
-  });
-  return new URL(url);
-}
 
 describe.each(['clientID', 'clientSecret'])('the option %s', (option) => {
   it.each([
@@ -247,7 +239,9 @@ describe('the option callbackURL', () => {
     'http://[::1]:3000/oauth',
     'http://app.localhost/oauth',
   ])('R53: may be %s, which is sent as it is', async (callbackURL) => {
-    expect((await locationOf(strategyWith({ callbackURL }))).searchParams.get('redirect_uri')).toBe(callbackURL);
+    expect((await authorizationURLOf(strategyWith({ callbackURL }))).searchParams.get('redirect_uri')).toBe(
+      callbackURL,
+    );
   });
 });
 
@@ -479,7 +473,7 @@ describe('the URLs of the server', () => {
       }
     }
     const strategy = new Subclass({ ...required, authorizationURL: 'https://pf.example/a?lang=de' }, verify);
-    const { searchParams } = await locationOf(strategy);
+    const { searchParams } = await authorizationURLOf(strategy);
     expect([searchParams.getAll('lang'), searchParams.getAll('theme')]).toEqual([['de'], ['dark']]);
   });
 
@@ -740,7 +734,7 @@ describe('the options object', () => {
     }
     const strategy = new PowerFolderStrategy(options as PowerFolderStrategyOptions, verify);
     expect(new Set(Object.values(reads))).toEqual(new Set([1]));
-    const { origin, searchParams } = await locationOf(strategy);
+    const { origin, searchParams } = await authorizationURLOf(strategy);
     expect([origin, searchParams.get('client_id'), searchParams.get('scope')]).toEqual([
       'https://pf.example',
       'client',
@@ -755,7 +749,7 @@ describe('the options object', () => {
     scope.push('b');
     customHeaders['X-A'] = '2\n';
     customHeaders['Host'] = 'evil.example';
-    expect((await locationOf(strategy)).searchParams.get('scope')).toBe('a');
+    expect((await authorizationURLOf(strategy)).searchParams.get('scope')).toBe('a');
     expect(Reflect.get((strategy as unknown as { _oauth2: object })._oauth2, '_customHeaders')).toEqual({ 'X-A': '1' });
   });
 
@@ -769,13 +763,17 @@ describe('the options object', () => {
     }
     const { clientSecret, callbackURL } = required;
     const options = Object.assign(new Configuration(), { clientSecret, callbackURL });
-    expect((await locationOf(new PowerFolderStrategy(options, verify))).searchParams.get('client_id')).toBe(
+    expect((await authorizationURLOf(new PowerFolderStrategy(options, verify))).searchParams.get('client_id')).toBe(
       'client-of-a-class',
     );
     const inheriting = Object.create({ ...required, scope: 'inherited' });
-    expect((await locationOf(new PowerFolderStrategy(inheriting, verify))).searchParams.get('scope')).toBe('inherited');
+    expect((await authorizationURLOf(new PowerFolderStrategy(inheriting, verify))).searchParams.get('scope')).toBe(
+      'inherited',
+    );
     const withoutPrototype = Object.assign(Object.create(null), required);
-    expect((await locationOf(new PowerFolderStrategy(withoutPrototype, verify))).origin).toBe(required.serverURL);
+    expect((await authorizationURLOf(new PowerFolderStrategy(withoutPrototype, verify))).origin).toBe(
+      required.serverURL,
+    );
   });
 
   it('R53: is refused with an inherited option that there is not', () => {
@@ -827,7 +825,7 @@ describe('options of passport.authenticate', () => {
     'redirectUrl',
   ])('R21: %s is refused, whatever its value', async (name) => {
     for (const value of [required.callbackURL, 'https://evil.example/sentinel', undefined]) {
-      const attempt = locationOf(strategyWith({}), { [name]: value });
+      const attempt = authorizationURLOf(strategyWith({}), { [name]: value });
       await expect(attempt).rejects.toThrow(TypeError);
       await expect(attempt).rejects.toThrow(
         `${name} given to passport.authenticate or passport.authorize changes nothing; remove it. The callback URL is the option callbackURL of PowerFolderStrategy; for another one, make a second strategy`,
@@ -856,11 +854,11 @@ describe('options of passport.authenticate', () => {
       returnTo: '/x',
       callback: 'x',
     };
-    expect((await locationOf(strategyWith({}), passports)).origin).toBe(required.serverURL);
+    expect((await authorizationURLOf(strategyWith({}), passports)).origin).toBe(required.serverURL);
   });
 
   it.each(['', ' a', 'a\n', [], ['a b'], ['a', null], 7, {}, true])('R21: scope: %j is refused', async (scope) => {
-    await expect(locationOf(strategyWith({}), { scope })).rejects.toThrow(/^scope must be/);
+    await expect(authorizationURLOf(strategyWith({}), { scope })).rejects.toThrow(/^scope must be/);
   });
 });
 

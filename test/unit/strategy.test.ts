@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import OAuth2Strategy from 'passport-oauth2';
 import { PowerFolderStrategy, type PowerFolderStrategyOptions, type StateStore, Strategy } from 'passport-powerfolder';
 import { Agent } from 'undici';
+import { authorizationURLOf, callStrategy } from '../support/without-framework.ts';
 
 const required: PowerFolderStrategyOptions = {
   serverURL: 'https://pf.example',
@@ -14,15 +15,6 @@ const verify = () => false as const;
 /** A store's, where it is not called. */
 const noVerify = (_req: unknown, _state: unknown, _meta: unknown, _done: unknown) => {};
 const strategyWith = (options: object) => new PowerFolderStrategy({ ...required, ...options }, verify);
-
-/** Where a sign-in leads; the strategy without an application around it. */
-async function locationOf(strategy: PowerFolderStrategy, options?: object): Promise<URL> {
-  const url = await new Promise<string>((redirect, error) => {
-    const inRequest = Object.assign(Object.create(strategy), { redirect, error });
-    inRequest.authenticate({ method: 'GET', originalUrl: '/auth/powerfolder', session: {} }, options);
-  });
-  return new URL(url);
-}
 
 describe('PowerFolderStrategy', () => {
   it("is passport-oauth2's strategy, by the name powerfolder, and also called Strategy", () => {
@@ -173,7 +165,7 @@ describe('PowerFolderStrategy', () => {
     ['http://pf.localhost', 'http://pf.localhost/oauth/allow'],
     ['http://[::1]:8080', 'http://[::1]:8080/oauth/allow'],
   ])('with the server at %s asks at %s', async (serverURL, expected) => {
-    expect((await locationOf(strategyWith({ serverURL }))).href.split('?')[0]).toBe(expected);
+    expect((await authorizationURLOf(strategyWith({ serverURL }))).href.split('?')[0]).toBe(expected);
   });
 
   it('goes to an http server where that is said to be insecure', async () => {
@@ -182,11 +174,11 @@ describe('PowerFolderStrategy', () => {
       callbackURL: 'http://app.internal/oauth',
       allowInsecureHTTP: true,
     };
-    expect((await locationOf(strategyWith(options))).origin).toBe('http://pf.internal');
+    expect((await authorizationURLOf(strategyWith(options))).origin).toBe('http://pf.internal');
   });
 
   it('sends the documented authorization request, member for member', async () => {
-    const { searchParams } = await locationOf(strategyWith({}));
+    const { searchParams } = await authorizationURLOf(strategyWith({}));
     expect([...searchParams.keys()]).toEqual(['state', 'response_type', 'redirect_uri', 'client_id']);
     expect(Object.fromEntries(searchParams)).toEqual({
       state: expect.stringMatching(/^[A-Za-z0-9]{32}$/),
@@ -198,7 +190,9 @@ describe('PowerFolderStrategy', () => {
 
   it('R20: sends the callback URL as it is written, to the letter', async () => {
     const callbackURL = 'https://app.example:8443/f%c3%bcr/oauth/';
-    expect((await locationOf(strategyWith({ callbackURL }))).searchParams.get('redirect_uri')).toBe(callbackURL);
+    expect((await authorizationURLOf(strategyWith({ callbackURL }))).searchParams.get('redirect_uri')).toBe(
+      callbackURL,
+    );
   });
 
   it('R20, R53: takes no callback URL that would come back in another spelling', () => {
@@ -214,11 +208,11 @@ describe('PowerFolderStrategy', () => {
     ['with a separator', { scope: ['files', 'mail'], scopeSeparator: ',' }, {}, 'files,mail'],
     ['of passport.authenticate', { scope: 'files' }, { scope: ['mail'] }, 'mail'],
   ])('sends a scope %s', async (_, options, authenticate, expected) => {
-    expect((await locationOf(strategyWith(options), authenticate)).searchParams.get('scope')).toBe(expected);
+    expect((await authorizationURLOf(strategyWith(options), authenticate)).searchParams.get('scope')).toBe(expected);
   });
 
   it('sends a PKCE challenge when asked to', async () => {
-    const { searchParams } = await locationOf(strategyWith({ pkce: true }));
+    const { searchParams } = await authorizationURLOf(strategyWith({ pkce: true }));
     expect(searchParams.get('code_challenge')).toMatch(/^[\w-]{43}$/);
     expect(searchParams.get('code_challenge_method')).toBe('S256');
   });
@@ -232,14 +226,14 @@ describe('PowerFolderStrategy', () => {
       }
       return new Subclass(required, verify);
     };
-    const { searchParams } = await locationOf(strategyGiving(Promise.resolve({ lang: 'de', prompt: null })));
+    const { searchParams } = await authorizationURLOf(strategyGiving(Promise.resolve({ lang: 'de', prompt: null })));
     expect([searchParams.get('lang'), searchParams.has('prompt')]).toEqual(['de', false]);
-    expect((await locationOf(strategyGiving(undefined))).searchParams.size).toBe(4);
-    await expect(locationOf(strategyGiving(Promise.reject(new Error('of the tenant'))))).rejects.toThrow(
+    expect((await authorizationURLOf(strategyGiving(undefined))).searchParams.size).toBe(4);
+    await expect(authorizationURLOf(strategyGiving(Promise.reject(new Error('of the tenant'))))).rejects.toThrow(
       'of the tenant',
     );
     for (const params of ['prompt=login', ['prompt'], 7]) {
-      await expect(locationOf(strategyGiving(params))).rejects.toThrow(/^authorizationParams gave no object/);
+      await expect(authorizationURLOf(strategyGiving(params))).rejects.toThrow(/^authorizationParams gave no object/);
     }
   });
 
@@ -259,7 +253,7 @@ describe('PowerFolderStrategy', () => {
         return { lang: options.lang, state: 'fixed', redirect_uri: 'https://evil.example', response_type: 'token' };
       }
     }
-    const { searchParams } = await locationOf(new Subclass(required, verify), { lang: 'de' });
+    const { searchParams } = await authorizationURLOf(new Subclass(required, verify), { lang: 'de' });
     expect(searchParams.get('lang')).toBe('de');
     expect(searchParams.get('response_type')).toBe('code');
     expect(searchParams.getAll('redirect_uri')).toEqual([required.callbackURL]);
@@ -269,14 +263,16 @@ describe('PowerFolderStrategy', () => {
   it.each(['x', '', true, false, 7, new Map(), new Set(), Promise.resolve({})])(
     'R1, R12: refuses state: %p of passport.authenticate, saying why',
     async (state) => {
-      await expect(locationOf(strategyWith({}), { state })).rejects.toThrow(
+      await expect(authorizationURLOf(strategyWith({}), { state })).rejects.toThrow(
         /takes an object for the application.*random and made by the strategy/,
       );
     },
   );
 
   it.each([undefined, null])('R1: sends a state also with state: %p', async (state) => {
-    expect((await locationOf(strategyWith({}), { state })).searchParams.get('state')).toMatch(/^[A-Za-z0-9]{32}$/);
+    expect((await authorizationURLOf(strategyWith({}), { state })).searchParams.get('state')).toMatch(
+      /^[A-Za-z0-9]{32}$/,
+    );
   });
 
   it.each([undefined, '', 'ä', 'a-b', 'a b', 7, 'x'.repeat(513)])(
@@ -286,7 +282,7 @@ describe('PowerFolderStrategy', () => {
         store: (_req, _verifier, _state, _meta, done) => done(null, state as string),
         verify: noVerify,
       };
-      await expect(locationOf(strategyWith({ store }))).rejects.toThrow(
+      await expect(authorizationURLOf(strategyWith({ store }))).rejects.toThrow(
         'The state store gave no alphanumeric state; PowerFolder takes no other',
       );
     },
@@ -306,7 +302,7 @@ describe('PowerFolderStrategy', () => {
       (_req: unknown, given: unknown, done: Done) => answer(done, given),
       (_req: unknown, state: unknown, given: unknown, done: Done) => answer(done, state, given),
     ]) {
-      await locationOf(strategyWith({ store: { store, verify: noVerify } }), { state: app });
+      await authorizationURLOf(strategyWith({ store: { store, verify: noVerify } }), { state: app });
     }
     expect(calls).toEqual([[], [meta], [app, meta]]);
   });
@@ -323,13 +319,10 @@ describe('PowerFolderStrategy', () => {
       store: (_req: unknown, _state: unknown, _meta: unknown, done: Outcome) => answer(done, error, state),
       verify: (_req: unknown, _state: unknown, _meta: unknown, done: Outcome) => answer(done, error, ok),
     });
-    const outcomeAt = (originalUrl: string, store: object) =>
-      new Promise((done) => {
-        const [redirect, error] = [done, done];
-        const fail = (challenge: unknown, status: number) => done([challenge, status]);
-        const attempt = Object.assign(Object.create(strategyWith({ store })), { redirect, error, fail });
-        attempt.authenticate({ method: 'GET', originalUrl, session: {} });
-      });
+    const outcomeAt = async (originalUrl: string, store: object) => {
+      const { action, given } = await callStrategy(strategyWith({ store }), { originalUrl });
+      return action === 'fail' ? given : given[0];
+    };
     expect(await outcomeAt('/auth', storeWith(null, 's1', false))).toMatch(/[?&]state=s1&/);
     expect(await outcomeAt('/auth', storeWith(null, 's-1', false))).toBeInstanceOf(TypeError);
     expect(await outcomeAt('/auth', storeWith(broken, 's1', false))).toBe(broken);
@@ -345,10 +338,10 @@ describe('PowerFolderStrategy', () => {
 
   it('needs a session, and says which', async () => {
     const strategy = strategyWith({});
-    const error = await new Promise((resolve) => {
-      Object.assign(Object.create(strategy), { error: resolve }).authenticate({ method: 'GET', originalUrl: '/auth' });
+    expect(await callStrategy(strategy, { originalUrl: '/auth', session: undefined })).toMatchObject({
+      action: 'error',
+      given: [{ code: 'session_required', message: expect.stringContaining('express-session') }],
     });
-    expect(error).toMatchObject({ code: 'session_required', message: expect.stringContaining('express-session') });
   });
 
   it('R29: hides its secret from inspect and JSON, and still has it for passport-oauth2-refresh', () => {

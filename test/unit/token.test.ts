@@ -1,21 +1,11 @@
-import {
-  PowerFolderError,
-  PowerFolderStrategy,
-  type PowerFolderStrategyOptions,
-  TokenError,
-} from 'passport-powerfolder';
-import {
-  type PowerFolderFault,
-  type PowerFolderServer,
-  type PowerFolderServerOptions,
-  startPowerFolderServer,
-} from 'passport-powerfolder/testing';
+import { PowerFolderError, PowerFolderStrategy, TokenError } from 'passport-powerfolder';
+import type { PowerFolderFault, PowerFolderServer } from 'passport-powerfolder/testing';
 import { Agent } from 'undici';
 import { PowerFolderOAuth2 } from '../../lib/node-oauth.ts';
 import { parseErrorResponse } from '../../lib/token.ts';
 import { bodyFaults, redirectFaults, tokenFaults } from '../support/faults.ts';
 import { listen } from '../support/listener.ts';
-import { newTokens } from '../support/simulated-sign-in.ts';
+import { startWithTokens } from '../support/simulated-sign-in.ts';
 
 let server: PowerFolderServer;
 afterEach(async () => {
@@ -23,14 +13,10 @@ afterEach(async () => {
   await server.close();
 });
 
-async function start(serverOptions: PowerFolderServerOptions = {}, options: Partial<PowerFolderStrategyOptions> = {}) {
-  server = await startPowerFolderServer({ autoApprove: 'ada', ...serverOptions });
-  const { access_token: accessToken, refresh_token: refreshToken } = await newTokens(server);
-  server.requests.length = 0;
-  const { url: serverURL, clientID, clientSecret } = server;
-  const callbackURL = 'http://localhost/oauth';
-  const strategy = new PowerFolderStrategy({ serverURL, clientID, clientSecret, callbackURL, ...options }, () => false);
-  return { strategy, accessToken, refreshToken };
+async function start(...options: Parameters<typeof startWithTokens>) {
+  const started = await startWithTokens(...options);
+  server = started.server;
+  return started;
 }
 
 const signInAgain = { name: 'PowerFolderError', code: 'sign_in_again' };

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PowerFolderStrategy, type PowerFolderStrategyOptions } from 'passport-powerfolder';
+import { callStrategy, type End } from '../support/without-framework.ts';
 
 type Hook = (...args: never[]) => unknown;
 type Done = (error?: unknown, ...values: unknown[]) => void;
@@ -49,6 +50,21 @@ function strategyOf(
 const turns = 5;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
+function inText({ action, given: [value] }: End): string {
+  switch (action) {
+    case 'redirect':
+      return `redirect ${new URL(String(value)).searchParams.get('state')}`;
+    case 'success':
+      return `user ${(value as { id?: unknown }).id ?? JSON.stringify(value)}`;
+    case 'fail':
+      return `failure ${(value as { code?: string } | undefined)?.code ?? JSON.stringify(value)}`;
+    case 'error':
+      return `error ${(value as Error).message}`;
+    default:
+      return action;
+  }
+}
+
 /**
  * One request to the strategy, as Passport makes it; gives every end of it, as a text.
  *
@@ -61,22 +77,10 @@ async function attempt(
   meanwhile?: () => Promise<void>,
 ): Promise<string> {
   const ends: string[] = [];
-  await new Promise<void>((resolve) => {
-    const end = (word: string) => {
-      ends.push(word);
-      resolve();
-    };
-    const actions = {
-      redirect: (url: string) => end(`redirect ${new URL(url).searchParams.get('state')}`),
-      success: (user: unknown) => end(`user ${(user as { id?: unknown }).id ?? JSON.stringify(user)}`),
-      fail: (info?: { code?: string }) => end(`failure ${info?.code ?? JSON.stringify(info)}`),
-      error: (error: Error) => end(`error ${error.message}`),
-      pass: () => end('pass'),
-    };
-    const request = { method: 'GET', originalUrl, session, headers: { cookie: 'connect.sid=s%3Ax' } };
-    Object.assign(Object.create(strategy), actions).authenticate(request);
-    void meanwhile?.();
-  });
+  const request = { originalUrl, session, headers: { cookie: 'connect.sid=s%3Ax' } };
+  const first = callStrategy(strategy, request, undefined, (end) => ends.push(inText(end)));
+  void meanwhile?.();
+  await first;
   for (let i = 0; i < turns; i++) await turn();
   return ends.join(', then ');
 }
@@ -311,11 +315,8 @@ describe('R50: verify of the form with one parameter', () => {
       const strategy = strategyOf(verify);
       const session = {};
       const [, state] = (await attempt(strategy, '/auth', session)).split(' ');
-      return await new Promise((resolve) => {
-        const request = { method: 'GET', originalUrl: `/oauth/code=c&state=${state}`, session, headers: {} };
-        const actions = { fail: resolve, success: resolve, error: resolve };
-        Object.assign(Object.create(strategy), actions).authenticate(request);
-      });
+      const { given } = await callStrategy(strategy, { originalUrl: `/oauth/code=c&state=${state}`, session });
+      return given[0];
     };
     const usual = 'This PowerFolder account may not sign in here.';
     for (const [sentence, message] of [
