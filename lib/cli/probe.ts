@@ -34,9 +34,7 @@ export function madeUpTokenRequest(base: string): HTTPRequest {
 /** A refusal with an OAuth error. */
 export interface Refusal {
   error: string;
-  /** For people: the server's description, in plain characters. */
-  description: string;
-  /** Both, for a sentence. */
+  /** It and the server's description, in plain characters, for a sentence. */
   said: string;
   /** The server did not get as far as the code. */
   ofClient: boolean;
@@ -61,7 +59,7 @@ export function refusal({ status, body }: HTTPResponse, ...secrets: string[]): R
   if (typeof error !== 'string' || !(ofClient || ofCode || ofRequest.includes(error))) return undefined;
   const description = typeof words === 'string' ? plainText(words, secrets) : '';
   const said = `the server says ${error}${description && `: "${description}"`}`;
-  return { error, description, said, ofClient, ofCode };
+  return { error, said, ofClient, ofCode };
 }
 
 /** That a server is asked too often, and when to try again. */

@@ -174,6 +174,19 @@ describe('main', () => {
       expect(stderr).toMatch(words);
     });
 
+    it.each<[string, number, Record<string, string>, RegExp]>([
+      ['another web server', 404, {}, /no registration API of a PowerFolder server at http.*context path in --server/],
+      ['a server out of order', 500, {}, /did not register the client \(status 500\)\. Its log may say why/],
+      ['a server that wants https', 301, { location: 'https://127.0.0.1/' }, /wants https .*--server with https/],
+    ])('says what to do about %s, in the words of the command line', async (_, status, headers, words) => {
+      const { url } = await startListener((_req, res) => {
+        res.writeHead(status, headers).end();
+      });
+      const { stderr } = await run(['register', '--server', url, '--admin', 'admin'], { input: admin.password });
+      expect(stderr).toMatch(words);
+      expect(stderr).not.toMatch(/serverURL|clientID/);
+    });
+
     it('says how to trust a CA, and registers when it does', async () => {
       const server = await startServer({ tls: tls('server.pem') });
       const argv = ['register', '--server', server.url, '--admin', 'admin'];
