@@ -53,7 +53,8 @@ export interface TokenClient {
  * @throws {PowerFolderError} Anything else.
  */
 export async function requestTokens(client: TokenClient, code: string, further: object = {}): Promise<TokenResponse> {
-  return await postTokenRequest(client, { grant_type: 'authorization_code', code }, further);
+  const { clientID: client_id, clientSecret: client_secret } = client;
+  return await postTokenRequest(client, { grant_type: 'authorization_code', code, client_id, client_secret }, further);
 }
 
 /**
@@ -67,22 +68,22 @@ export async function requestRefresh(
   refreshToken: string,
   further: object = {},
 ): Promise<TokenResponse> {
-  const { refreshByGET } = client;
+  const { clientID: client_id, clientSecret: client_secret, refreshByGET } = client;
+  const grant = { grant_type: 'refresh_token', refresh_token: refreshToken };
   const response =
     refreshByGET === undefined
-      ? await postTokenRequest(client, { grant_type: 'refresh_token', refresh_token: refreshToken }, further)
+      ? await postTokenRequest(client, { ...grant, client_id, client_secret }, further)
       : await getRefresh(client, refreshByGET, refreshToken);
   // PowerFolder keeps the refresh token and may leave it out of the answer.
   response.tokens.refreshToken ??= refreshToken;
   return response;
 }
 
-async function postTokenRequest(
+function postTokenRequest(
   client: TokenClient,
-  grant: Record<string, string>,
+  required: Record<string, string>,
   further: object,
 ): Promise<TokenResponse> {
-  const required = { ...grant, client_id: client.clientID, client_secret: client.clientSecret };
   // The required ones twice: to come first, and to be replaced by none.
   const members: Record<string, unknown> = { ...required, ...further, ...required };
   const message: HTTPRequest = {
@@ -92,11 +93,11 @@ async function postTokenRequest(
     headers: { 'content-type': 'application/json', accept: 'application/json' },
     body: JSON.stringify(members),
   };
-  return await sendTokenRequest(client, message, members);
+  return sendTokenRequest(client, message, members);
 }
 
 /** The documented old refresh. It takes no further members, and not even the secret. */
-async function getRefresh(client: TokenClient, endpoint: string, refreshToken: string): Promise<TokenResponse> {
+function getRefresh(client: TokenClient, endpoint: string, refreshToken: string): Promise<TokenResponse> {
   const members = { grant_type: 'refresh_token', client_id: client.clientID, refresh_token: refreshToken };
   const message: HTTPRequest = {
     endpoint: 'refresh endpoint',
@@ -104,7 +105,7 @@ async function getRefresh(client: TokenClient, endpoint: string, refreshToken: s
     url: `${endpoint}?${new URLSearchParams(members)}`,
     headers: { accept: 'application/json' },
   };
-  return await sendTokenRequest(client, message, members);
+  return sendTokenRequest(client, message, members);
 }
 
 async function sendTokenRequest(
