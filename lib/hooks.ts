@@ -49,9 +49,11 @@ export async function promised(hook: string, call: () => unknown): Promise<unkno
   return await awaited(hook, returned);
 }
 
-export function awaited<T>(hook: string, value: T | PromiseLike<T>): Promise<T> {
-  return withinWait(
-    Promise.resolve(value),
+/** What a hook returned, when it is there. */
+export async function awaited(hook: string, returned: unknown): Promise<unknown> {
+  if (!isThenable(returned)) return returned;
+  return await withinWait(
+    Promise.resolve(returned),
     `${hook} returned a promise that is not settled after ${longestWait / 1000} s`,
   );
 }

@@ -40,8 +40,7 @@ export class UsedStates {
         this.#forgottenUntil = Math.max(this.#forgottenUntil, forgotten.until);
       }
     }
-    // A copy, as a part of the session's text would keep the whole of it in memory.
-    newest.states.add(Buffer.from(state).toString());
+    newest.states.add(state);
     newest.until = Math.max(newest.until, until);
   }
 }
