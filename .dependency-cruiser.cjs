@@ -13,7 +13,7 @@ const levels = [
   ['authorization', 'callback-route', 'profile', 'registration', 'state', 'state-store', 'token', 'verify'],
   // The life of the tokens.
   ['client', 'node-oauth'],
-  ['options', 'request-options'],
+  ['options', 'outcome', 'request-options'],
   ['strategy'],
   ['index', 'cli/.+'],
 ];

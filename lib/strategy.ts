@@ -2,15 +2,15 @@
 import { hash, randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { Request } from 'express';
-import { AuthorizationError, Strategy as OAuth2Strategy, TokenError, type VerifyFunction } from 'passport-oauth2';
+import { Strategy as OAuth2Strategy, type VerifyFunction } from 'passport-oauth2';
 import { type AuthorizationResponse, authorizationError, readAuthorizationResponse } from './authorization.ts';
 import { authorizationRequestPage } from './authorization-page.ts';
 import { refuseStartUnderCallback } from './callback-route.ts';
 import { PowerFolderError } from './errors.ts';
-import { failure, failureStatus, type PowerFolderFailureCode } from './failures.ts';
 import { bare, own } from './json.ts';
 import { PowerFolderOAuth2 } from './node-oauth.ts';
 import { checkedSettings, type PowerFolderStrategyOptions, type Settings, strategyOptions } from './options.ts';
+import { asError, failed, failedHere, type Outcome, withState } from './outcome.ts';
 import { refuseInertMembers, refuseOldPassport } from './passport-guards.ts';
 import { loadedProfile, type PowerFolderProfile, requestProfile, skipsProfile } from './profile.ts';
 import { applicationState, checkRequestOptions, type PowerFolderAuthenticateOptions } from './request-options.ts';
@@ -97,20 +97,38 @@ export class PowerFolderStrategy extends OAuth2Strategy {
           return error.call(this, asError(outcome.error));
       }
     };
-    this._signIn(req, options)
-      .catch((reason: unknown): Outcome => ({ end: 'error', error: reason }))
-      .then(end)
-      .catch((thrown: unknown) => {
-        // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
-        // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
-        if (req.next) req.next(asError(thrown));
-        // As a text: anything can be thrown, and emitWarning throws at what is no Error of Node's own.
-        else process.emitWarning(`The application's callback to passport.authenticate threw ${inspect(thrown)}`);
-      });
+    void this._attempt(req, options, end);
+  }
+
+  /**
+   * One attempt, ended once, whatever goes wrong in it.
+   *
+   * @internal
+   */
+  protected async _attempt(
+    req: Request,
+    options: PowerFolderAuthenticateOptions,
+    end: (outcome: Outcome) => void,
+  ): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await this._signIn(req, options);
+    } catch (error) {
+      outcome = { end: 'error', error };
+    }
+    try {
+      end(outcome);
+    } catch (thrown) {
+      // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
+      // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
+      if (req.next) req.next(asError(thrown));
+      // As a text: anything can be thrown, and emitWarning throws at what is no Error of Node's own.
+      else process.emitWarning(`The application's callback to passport.authenticate threw ${inspect(thrown)}`);
+    }
   }
 
   /** @internal */
-  protected async _signIn(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
+  protected _signIn(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
     refuseOldPassport(req);
     checkRequestOptions(options, this._scopeSeparator);
     const originalUrl = rawURL(req);
@@ -122,7 +140,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // `?code=` without a state is the application's own.
     const isAnswer =
       isCallback(routed) || response.kind === 'invalid' || (response.kind !== 'none' && response.state !== undefined);
-    return isAnswer ? await this._complete(req, options, response) : await this._begin(req, options);
+    return isAnswer ? this._complete(req, options, response) : this._begin(req, options);
   }
 
   /**
@@ -314,43 +332,6 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   ): Promise<PowerFolderTokens> {
     return await this._oauth2.client.freshTokens(tokens, leeway);
   }
-}
-
-type Failed = { end: 'fail'; info: unknown; status: number | undefined };
-/** How an attempt ends: in one of Passport's actions, or in a page. */
-type Outcome =
-  | { end: 'success'; user: unknown; info: object }
-  | Failed
-  | { end: 'redirect'; url: string }
-  | { end: 'page'; page: { html: string; headers: Record<string, string> } }
-  | { end: 'error'; error: unknown };
-
-function failed(code: PowerFolderFailureCode, status = failureStatus(code)): Failed {
-  return { end: 'fail', info: failure(code), status };
-}
-
-/** Once the pending sign-in is known, its state is handed back with a failure as well: for a link to try again. */
-function failedHere(code: PowerFolderFailureCode, { state }: TakenSignIn): Failed {
-  const info = { ...failure(code), ...(state !== undefined && { state }) };
-  return { end: 'fail', info, status: failureStatus(code) };
-}
-
-/**
- * Passport hands an error to `next`, for which undefined is no error at all and 'route' a command: a verify function
- * that rejects with either must not open the route.
- */
-function asError(reason: unknown): object {
-  if (typeof reason === 'object' && reason !== null) return reason;
-  return new Error('The sign-in failed for a reason that is no Error', { cause: reason });
-}
-
-/**
- * An error of the package's own classes has the application's state as a failure has it: so that a link to try again can
- * lead to where the visitor wanted to go. Not for what `verify` throws: that may be other requests' error as well.
- */
-function withState(error: unknown, { state }: TakenSignIn): unknown {
-  const ours = error instanceof PowerFolderError || error instanceof TokenError || error instanceof AuthorizationError;
-  return ours && state !== undefined ? Object.assign(error, { state }) : error;
 }
 
 /** What a subclass adds to a request; a promise of it as well. */
