@@ -387,14 +387,14 @@ describe('the body of a refusal', () => {
     example = undefined;
   }
 
-  it(`of 1 MB, ${rounds(150, 1000)} times, leaves no connection and no descriptor behind (R62)`, async () => {
+  it(`of 1 MB, ${rounds(60, 1000)} times, leaves no connection and no descriptor behind (R62)`, async () => {
     const app = await running();
     await ask(
       { status: 404, headers: { 'Content-Type': 'text/html' }, body: 'x'.repeat(1_000_000) },
       '/files/Big/a.txt',
     );
     const before = openFiles(app);
-    let left = rounds(150, 1000);
+    let left = rounds(60, 1000);
     const worker = async () => {
       while (left-- > 0) expect((await app.get('/files/Big/a.txt')).status).toBe(404);
     };

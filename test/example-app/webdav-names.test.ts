@@ -257,7 +257,7 @@ describe('a name in the address', () => {
         if (asked.length === 0) expect(status).toBe(404);
         else expect(asked).toEqual([path]);
       }),
-      { numRuns: rounds(60, 300) },
+      { numRuns: rounds(30, 300) },
     );
   });
 });

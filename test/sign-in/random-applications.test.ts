@@ -1,9 +1,10 @@
 /** Random applications against an oracle that was written from SECURITY.md alone: see `support/oracle.ts`. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { rounds } from '../support/rounds.ts';
 
 /** By the environment: `RUNS` applications, and the `SEED` that a failed run prints. */
-const { RUNS = '300', SEED = '20261126' } = process.env;
+const { RUNS = String(rounds(150, 300)), SEED = '20261126' } = process.env;
 /** Only against a run that hangs. */
 const mostMilliseconds = 300_000 + 200 * Number(RUNS);
 
