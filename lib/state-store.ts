@@ -1,5 +1,6 @@
 /** Where the state of pending sign-ins is kept: what every store does, and how an application's own is called. */
 import type { Request } from 'express';
+import { ConfigurationMistake } from './errors.ts';
 import { failure, givenReason } from './failures.ts';
 import { calledBack, type Hook } from './hooks.ts';
 
@@ -85,7 +86,7 @@ export function calledStore(store: { store: Hook; verify: Hook }, pkce: boolean)
     );
   }
   if (pkce && lengths.store !== 5) {
-    throw new TypeError('pkce needs a store whose store method takes (req, verifier, state, meta, done)');
+    throw new ConfigurationMistake('pkce', 'needs a store whose store method takes (req, verifier, state, meta, done)');
   }
   return {
     async begin(req, verifier, appState, meta) {

@@ -74,13 +74,11 @@ describe('the packed package', () => {
     const modules = (folder: string) =>
       readdirSync(join(repository, folder)).flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));
     const typed = (file: string) => [`${file}.js`, `${file}.d.ts`];
-    const commandLine = ['cli', 'check'];
-    const library = modules('lib').filter((file) => !commandLine.includes(file));
     expect([...files].sort()).toEqual(
       [
         ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'docs/powerfolder-oauth2.md', 'package.json'],
-        ...commandLine.map((file) => `dist/${file}.js`),
-        ...library.flatMap((file) => typed(`dist/${file}`)),
+        ...modules('lib/cli').map((file) => `dist/cli/${file}.js`),
+        ...modules('lib').flatMap((file) => typed(`dist/${file}`)),
         ...modules('lib/testing').map((file) => `dist/testing/${file}.js`),
         // What the types of the entry for tests are made of.
         ...['accounts', 'answer', 'faults', 'files', 'index', 'options', 'request'].map(
