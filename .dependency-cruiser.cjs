@@ -12,7 +12,7 @@ const levels = [
   // The steps of RFC 6749, and what is known of the user then.
   ['authorization', 'callback-route', 'profile', 'registration', 'state', 'state-store', 'token', 'verify'],
   // The life of the tokens.
-  ['client', 'node-oauth'],
+  ['client', 'keeper', 'node-oauth'],
   ['options', 'outcome', 'request-options'],
   ['strategy'],
   ['index', 'cli/.+'],

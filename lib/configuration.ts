@@ -1,4 +1,5 @@
 /** What the configurations of a strategy, of a client and of a registration share: texts, durations, the transport. */
+import type { Dispatcher } from 'undici';
 import { ConfigurationMistake } from './errors.ts';
 import { defaultTimeout, type Transport } from './http.ts';
 import { bare } from './json.ts';
@@ -65,16 +66,35 @@ export function checkedCredential(value: unknown, option: string): string {
   return value;
 }
 
+/** Options that say how the server is reached: of a strategy, of a client and of a registration. */
+export interface TransportOptions {
+  /**
+   * Milliseconds for each request to the server, from connecting to the end of the answer.
+   *
+   * @default 10_000
+   */
+  timeout?: number | undefined;
+  /**
+   * undici's dispatcher for requests to the server: for a private CA or a proxy.
+   *
+   * @example new Agent({ connect: { ca: readFileSync('university-ca.pem') } })
+   */
+  dispatcher?: Dispatcher | undefined;
+  /**
+   * Whether plain http is allowed for URLs that are not on this machine. Passwords and tokens are then readable on the
+   * way.
+   *
+   * @default false
+   */
+  allowInsecureHTTP?: boolean | undefined;
+}
+
 /**
  * The transport in a user's options, checked.
  *
  * @throws {TypeError} with the fix in the sentence.
  */
-export function checkedTransport(
-  options: {
-    [K in 'timeout' | 'dispatcher' | 'allowInsecureHTTP']?: Transport[K] | undefined;
-  },
-): Transport {
+export function checkedTransport(options: TransportOptions): Transport {
   const { timeout = defaultTimeout, dispatcher, allowInsecureHTTP = false } = bare(options);
   if (dispatcher !== undefined && typeof dispatcher?.dispatch !== 'function') {
     throw new ConfigurationMistake(
@@ -91,4 +111,10 @@ export function checkedTransport(
 export function milliseconds(option: string, value: number): number {
   if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
   throw new ConfigurationMistake(option, `must be a whole number of milliseconds above 0 and below ${2 ** 31}`);
+}
+
+/** One of a few values. */
+export function oneOf(option: string, value: unknown, allowed: unknown[]): void {
+  if (allowed.includes(value)) return;
+  throw new ConfigurationMistake(option, `must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`);
 }

@@ -1,8 +1,10 @@
 /** The public names of passport-powerfolder. */
 export { AuthorizationError, InternalOAuthError, TokenError } from 'passport-oauth2';
 export { callbackRoute } from './callback-route.ts';
+export { PowerFolderClient, type PowerFolderClientOptions } from './client.ts';
 export { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
 export type { PowerFolderFailure, PowerFolderFailureCode } from './failures.ts';
+export type { KeepTokensOptions, PowerFolderTokenKeeper, UserID } from './keeper.ts';
 export type { PowerFolderStrategyOptions } from './options.ts';
 export type { PowerFolderProfile } from './profile.ts';
 export { type RegisterClientOptions, type RegisteredClient, registerClient } from './registration.ts';
@@ -12,5 +14,5 @@ export {
   PowerFolderStrategy,
   PowerFolderStrategy as Strategy,
 } from './strategy.ts';
-export type { PowerFolderTokens } from './token.ts';
+export type { PowerFolderTokens, RefreshOptions } from './token.ts';
 export type { PowerFolderSignIn, PowerFolderVerifyFunction } from './verify.ts';

@@ -46,7 +46,7 @@ export class PowerFolderOAuth2 extends OAuth2 {
     this.#clientSecret = clientSecret;
     this.#customHeaders = customHeaders ?? {};
     this.#configuration = this.#liveConfiguration();
-    this.client = new PowerFolderClient(this.#configuration);
+    this.client = new PowerFolderClient(undefined, this.#configuration);
     // node-oauth's names stay, but nothing that walks over the object's members comes upon the values.
     Object.defineProperty(this, '_clientSecret', {
       get: () => this.#clientSecret,

@@ -1,10 +1,10 @@
 /** The options of a strategy: what they are, and how each is checked, once. */
-import type { Dispatcher } from 'undici';
 import { authorizationRequests } from './authorization.ts';
 import { callbackTest } from './callback-route.ts';
-import { checkedCredential, checkedTransport, milliseconds } from './configuration.ts';
+import { checkedClient, clientOptions, type PowerFolderClientOptions } from './client.ts';
+import { milliseconds, oneOf } from './configuration.ts';
 import { ConfigurationMistake } from './errors.ts';
-import { checkedHeaders, sentHeaders } from './headers.ts';
+import { checkedHeaders } from './headers.ts';
 import type { Hook } from './hooks.ts';
 import type { Transport } from './http.ts';
 import { readOptions } from './option-names.ts';
@@ -12,7 +12,7 @@ import { adviceOnOtherOptions } from './other-strategies.ts';
 import { checkScope } from './scope.ts';
 import { defaultStateTTL, SessionStateStore } from './state.ts';
 import { calledStore, type PendingSignIns, type StateMetadata, type StateStore } from './state-store.ts';
-import { checkedCallbackURL, checkedServerBase, checkedURL } from './url.ts';
+import { checkedCallbackURL, checkedURL } from './url.ts';
 import { verifier } from './verify.ts';
 
 /**
@@ -20,17 +20,7 @@ import { verifier } from './verify.ts';
  * may be inherited, as in an object of a class. One that is not among these is a `TypeError`, whatever its value: a
  * subclass takes its own out before it calls `super`.
  */
-export interface PowerFolderStrategyOptions {
-  /**
-   * Base URL of the PowerFolder server; a context path and a slash at the end are allowed.
-   *
-   * @example 'https://powerfolder.example.com'
-   */
-  serverURL: string;
-  /** The client's ID, as registered at the server: without white space, line ends or quotation marks around it. */
-  clientID: string;
-  /** The client's secret, likewise. It is sent in the body of token requests only. */
-  clientSecret: string;
+export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
   /**
    * Where the server sends the visitor back to: absolute, with a path of its own, without a query, and spelled as a
    * browser's address bar holds it (`https://xn--bcher-kva.example/f%C3%BCr`). It is sent as it is written here; nothing of
@@ -53,21 +43,12 @@ export interface PowerFolderStrategyOptions {
    * @default `<serverURL>/oauth/allow`
    */
   authorizationURL?: string | undefined;
-  /** The token endpoint (RFC 6749 section 3.2). @default `<serverURL>/oauth/token` */
-  tokenURL?: string | undefined;
   /**
    * Asked with the access token for the account that signed in.
    *
    * @default `<serverURL>/api/accounts?action=getInfo`
    */
   userProfileURL?: string | undefined;
-  /**
-   * How access tokens are refreshed: by a JSON request to the token endpoint (`POST`, server 11.5.593 and newer), or in
-   * the documented old form (`GET <serverURL>/oauth?…`), which puts the refresh token into a URL and so into access logs.
-   *
-   * @default 'POST'
-   */
-  refreshMethod?: 'POST' | 'GET' | undefined;
   /**
    * Whether to sign in without asking who it was: `profile` is then undefined. A function decides each time: by what it
    * returns or resolves to, or, if it declares a second parameter, by that callback alone, as in passport-oauth2.
@@ -110,45 +91,17 @@ export interface PowerFolderStrategyOptions {
   scope?: string | string[] | undefined;
   /** What joins the members of a list of scopes. @default ' ' */
   scopeSeparator?: string | undefined;
-  /**
-   * Milliseconds for each request to the server, from connecting to the end of the answer.
-   *
-   * @default 10_000
-   */
-  timeout?: number | undefined;
-  /**
-   * undici's dispatcher for requests to the server: for a private CA or a proxy.
-   *
-   * @example new Agent({ connect: { ca: readFileSync('university-ca.pem') } })
-   */
-  dispatcher?: Dispatcher | undefined;
-  /**
-   * Whether plain http is allowed for URLs that are not on this machine. Passwords and tokens are then readable on the
-   * way.
-   *
-   * @default false
-   */
-  allowInsecureHTTP?: boolean | undefined;
-  /**
-   * Headers for every request to the server, such as `User-Agent`; none that the strategy or the connection sets, such as
-   * `Authorization`, `Content-Type` and `Host`.
-   */
-  customHeaders?: Record<string, string> | undefined;
   /** State is always sent and checked: `false` is refused, `true` changes nothing. */
   state?: true | undefined;
 }
 
 /** Their names; the compiler asks for each of them. */
 const optionNames = Object.keys({
-  serverURL: true,
-  clientID: true,
-  clientSecret: true,
+  ...clientOptions,
   callbackURL: true,
   authorizationMethod: true,
   authorizationURL: true,
-  tokenURL: true,
   userProfileURL: true,
-  refreshMethod: true,
   skipUserProfile: true,
   passReqToCallback: true,
   store: true,
@@ -157,10 +110,6 @@ const optionNames = Object.keys({
   pkce: true,
   scope: true,
   scopeSeparator: true,
-  timeout: true,
-  dispatcher: true,
-  allowInsecureHTTP: true,
-  customHeaders: true,
   state: true,
 } satisfies Record<keyof PowerFolderStrategyOptions, true>) as (keyof PowerFolderStrategyOptions)[];
 
@@ -209,10 +158,7 @@ export function strategyOptions(given: PowerFolderStrategyOptions): PowerFolderS
  * @throws {TypeError} for a mistake, with the fix in its message.
  */
 export function checkedSettings(options: PowerFolderStrategyOptions, verify: unknown): Settings {
-  const transport = { ...checkedTransport(options), headers: sentHeaders(options.customHeaders ?? {}) };
-  const base = checkedServerBase(options.serverURL, transport);
-  const clientID = checkedCredential(options.clientID, 'clientID');
-  checkedCredential(options.clientSecret, 'clientSecret');
+  const { base, clientID, tokenURL, transport, refreshByGET } = checkedClient(options);
   const { callbackURL } = options;
   const callbackPath = checkedCallbackURL(callbackURL, transport).pathname;
   if (typeof verify !== 'function') {
@@ -220,15 +166,13 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
       'PowerFolderStrategy takes a verify function as its second argument: async ({ tokens, profile }) => user',
     );
   }
-  const endpoint = (option: 'authorizationURL' | 'tokenURL' | 'userProfileURL', path: string): string =>
+  const endpoint = (option: 'authorizationURL' | 'userProfileURL', path: string): string =>
     options[option] === undefined ? base + path : checkedURL(options[option], option, transport).href;
-  const { authorizationMethod = 'GET', refreshMethod = 'POST', passReqToCallback = false, pkce = false } = options;
+  const { authorizationMethod = 'GET', passReqToCallback = false, pkce = false } = options;
   oneOf('authorizationMethod', authorizationMethod, ['GET', 'POST']);
   const authorizationURL = endpoint('authorizationURL', '/oauth/allow');
   refuseOwnParameters(authorizationURL);
-  const tokenURL = endpoint('tokenURL', '/oauth/token');
   const userProfileURL = endpoint('userProfileURL', '/api/accounts?action=getInfo');
-  oneOf('refreshMethod', refreshMethod, ['POST', 'GET']);
   const { skipUserProfile } = options;
   if (!['undefined', 'boolean', 'function'].includes(typeof skipUserProfile)) {
     throw new ConfigurationMistake('skipUserProfile', 'must be false, true or a function');
@@ -254,7 +198,7 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
     authorizationRequest: authorizationRequests(authorizationURL, { clientID, callbackURL }),
     tokenURL,
     userProfileURL,
-    refreshByGET: refreshMethod === 'GET' ? `${base}/oauth` : undefined,
+    refreshByGET,
     pendingSignIns: store
       ? calledStore(store as unknown as { store: Hook; verify: Hook }, pkce !== false)
       : new SessionStateStore({ key: sessionKey, ttl: stateTTL }),
@@ -358,9 +302,4 @@ function refuseOwnParameters(authorizationURL: string): void {
     if (!searchParams.has(name)) continue;
     throw new ConfigurationMistake('authorizationURL', `must not have ${name} in its query, ${fix}; remove it there`);
   }
-}
-
-function oneOf(option: string, value: unknown, allowed: unknown[]): void {
-  if (allowed.includes(value)) return;
-  throw new ConfigurationMistake(option, `must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`);
 }

@@ -6,6 +6,7 @@ import { Strategy as OAuth2Strategy, type VerifyFunction } from 'passport-oauth2
 import { type AuthorizationResponse, authorizationError, readAuthorizationResponse } from './authorization.ts';
 import { authorizationRequestPage } from './authorization-page.ts';
 import { refuseStartUnderCallback } from './callback-route.ts';
+import type { PowerFolderClient } from './client.ts';
 import { PowerFolderError } from './errors.ts';
 import { bare, own } from './json.ts';
 import { PowerFolderOAuth2 } from './node-oauth.ts';
@@ -15,7 +16,7 @@ import { refuseInertMembers, refuseOldPassport } from './passport-guards.ts';
 import { loadedProfile, type PowerFolderProfile, requestProfile, skipsProfile } from './profile.ts';
 import { applicationState, checkRequestOptions, type PowerFolderAuthenticateOptions } from './request-options.ts';
 import { longestState, type StateMetadata, type TakenSignIn } from './state-store.ts';
-import { isInvalidGrant, type PowerFolderTokens, parseErrorResponse, type TokenResponse } from './token.ts';
+import { isInvalidGrant, parseErrorResponse, type TokenResponse } from './token.ts';
 import type { VerifyArguments, VerifyArgumentsWithRequest } from './verify.ts';
 
 /**
@@ -219,7 +220,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     }
     let granted: TokenResponse;
     try {
-      granted = await this._oauth2.client.requestTokens(code, params);
+      granted = await this.client.requestTokens(code, params);
     } catch (error) {
       // The visitor came late, or came back to an old page: not an error of anybody's.
       if (isInvalidGrant(error)) return failedHere('invalid_grant', pending);
@@ -308,29 +309,25 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   }
 
   /**
-   * Gets a new access token. Simultaneous calls for one refresh token make one request.
-   *
-   * @returns The new tokens; with the old refresh token where the server sends none.
-   * @throws {PowerFolderError} `sign_in_again` when the refresh token is not accepted any more; others when the server
-   * is away or broken.
-   * @throws {TokenError} when the server refuses for another reason, such as a wrong client secret.
-   * @see RFC 6749 section 6
+   * The client of this strategy's server, for the tokens of users who have signed in; also for
+   * {@link PowerFolderClient.keepTokens}.
    */
-  async refreshAccessToken(refreshToken: string): Promise<PowerFolderTokens> {
-    return await this._oauth2.client.refreshAccessToken(refreshToken);
+  get client(): PowerFolderClient {
+    return this._oauth2.client;
   }
 
-  /**
-   * Tokens to use now: the same object while it is valid, refreshed ones otherwise. Store what comes back.
-   *
-   * @param options `leeway`: milliseconds for which they must still be valid. Default 60_000.
-   * @throws as {@link refreshAccessToken}; `sign_in_again` also when they have expired and hold no refresh token.
-   */
+  /** As {@link PowerFolderClient.refreshAccessToken} of {@link client}. */
+  async refreshAccessToken(
+    ...given: Parameters<PowerFolderClient['refreshAccessToken']>
+  ): ReturnType<PowerFolderClient['refreshAccessToken']> {
+    return await this.client.refreshAccessToken(...given);
+  }
+
+  /** As {@link PowerFolderClient.freshTokens} of {@link client}. */
   async freshTokens(
-    tokens: PowerFolderTokens,
-    { leeway }: { leeway?: number | undefined } = {},
-  ): Promise<PowerFolderTokens> {
-    return await this._oauth2.client.freshTokens(tokens, leeway);
+    ...given: Parameters<PowerFolderClient['freshTokens']>
+  ): ReturnType<PowerFolderClient['freshTokens']> {
+    return await this.client.freshTokens(...given);
   }
 }
 

@@ -14,7 +14,7 @@ import {
 } from './errors.ts';
 import { unexpectedAnswer } from './exchange-errors.ts';
 import { exchange, type HTTPRequest, type HTTPResponse, type Transport } from './http.ts';
-import { deepest, isShallow, jsonObject, member } from './json.ts';
+import { deepest, isObject, isShallow, jsonObject, member } from './json.ts';
 import { maskedJSON, masking, plainText } from './redact.ts';
 
 /** What PowerFolder issued: plain JSON, made to be stored on the server and given back to `freshTokens`. */
@@ -27,6 +27,15 @@ export interface PowerFolderTokens {
   expiresAt?: number;
 }
 
+/** Options of one refresh. */
+export interface RefreshOptions {
+  /**
+   * Further members of the refresh request, such as `{ format: 'json' }`. They do not replace PowerFolder's own, and
+   * `refreshMethod: 'GET'` takes none.
+   */
+  params?: object | undefined;
+}
+
 /** Tokens with the members of the token response as they came. */
 export interface TokenResponse {
   tokens: PowerFolderTokens;
@@ -35,12 +44,12 @@ export interface TokenResponse {
 
 /** Who makes token requests, and how. */
 export interface TokenClient {
-  clientID: string;
-  clientSecret: string;
-  tokenURL: string;
-  transport: Transport;
+  readonly clientID: string;
+  readonly clientSecret: string;
+  readonly tokenURL: string;
+  readonly transport: Transport;
   /** Where the documented old refresh, a GET, goes; undefined for the JSON POST to the token endpoint. */
-  refreshByGET?: string | undefined;
+  readonly refreshByGET?: string | undefined;
   /** Makes an error of a refusal, or null where the body says nothing. @see parseErrorResponse */
   parseErrorResponse(body: string, status: number): Error | null;
 }
@@ -73,7 +82,7 @@ export async function requestRefresh(
   const response =
     refreshByGET === undefined
       ? await postTokenRequest(client, { ...grant, client_id, client_secret }, further)
-      : await getRefresh(client, refreshByGET, refreshToken);
+      : await getRefresh(client, refreshByGET, refreshToken, further);
   // PowerFolder keeps the refresh token and may leave it out of the answer.
   response.tokens.refreshToken ??= refreshToken;
   return response;
@@ -96,8 +105,16 @@ function postTokenRequest(
   return sendTokenRequest(client, message, members);
 }
 
-/** The documented old refresh. It takes no further members, and not even the secret. */
-function getRefresh(client: TokenClient, endpoint: string, refreshToken: string): Promise<TokenResponse> {
+/** The documented old refresh. It takes not even the secret. */
+function getRefresh(
+  client: TokenClient,
+  endpoint: string,
+  refreshToken: string,
+  further: object,
+): Promise<TokenResponse> {
+  if (Object.keys(further).length > 0) {
+    throw new TypeError("A refresh by GET takes no further parameters; leave them out, or use refreshMethod: 'POST'");
+  }
   const members = { grant_type: 'refresh_token', client_id: client.clientID, refresh_token: refreshToken };
   const message: HTTPRequest = {
     endpoint: 'refresh endpoint',
@@ -222,8 +239,40 @@ const requestErrors = new Set([
   'invalid_scope',
 ]);
 
+/** Milliseconds before their expiry at which tokens are refreshed by default. */
+const defaultLeeway = 60_000;
+
+/**
+ * Whether tokens that an application kept can be used without a refresh: for `leeway` milliseconds more, or for want of a
+ * refresh token. Where the expiry is not known, they count as expired.
+ *
+ * @throws {TypeError} for what are no tokens, and for a leeway that is none.
+ */
+export function areFresh(tokens: PowerFolderTokens, leeway = defaultLeeway): boolean {
+  const expiresAt = expiryOf(tokens);
+  if (!Number.isFinite(leeway)) throw new TypeError('leeway must be a number of milliseconds');
+  return expiresAt === undefined ? !tokens.refreshToken : expiresAt > Date.now() + leeway;
+}
+
+/**
+ * The expiry of tokens that an application kept, in epoch milliseconds, where it is known.
+ *
+ * @throws {TypeError} for what are no tokens.
+ */
+export function expiryOf(tokens: PowerFolderTokens): number | undefined {
+  if (!isObject(tokens) || typeof tokens.accessToken !== 'string' || tokens.accessToken === '') {
+    throw new TypeError('These are no tokens: there is no accessToken as it was given to verify');
+  }
+  // A database gives null for what is not there.
+  const expiresAt: unknown = tokens.expiresAt ?? undefined;
+  if (expiresAt === undefined || (typeof expiresAt === 'number' && isTime(expiresAt))) return expiresAt;
+  throw new TypeError(
+    'expiresAt of the tokens must be a number: epoch milliseconds, as it was given to verify; of a Date give getTime(), of text Number(text), and leave it out if it is not known',
+  );
+}
+
 /** Whether a number is one of epoch milliseconds, which a Date can hold. */
-export function isTime(milliseconds: number): boolean {
+function isTime(milliseconds: number): boolean {
   return Math.abs(milliseconds) <= 8.64e15;
 }
 

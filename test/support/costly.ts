@@ -5,10 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { readAuthorizationResponse } from '../../lib/authorization.ts';
 import { callbackRoute, callbackTest } from '../../lib/callback-route.ts';
 import { PowerFolderClient } from '../../lib/client.ts';
-import { defaultTimeout } from '../../lib/http.ts';
+import { checkedTransport } from '../../lib/configuration.ts';
 import { requestProfile } from '../../lib/profile.ts';
 import { registerClient } from '../../lib/registration.ts';
-import { parseErrorResponse } from '../../lib/token.ts';
 
 /** Bytes of the largest answer that is read. */
 const largestAnswer = 256 * 1024;
@@ -130,11 +129,8 @@ interface AnswerReader {
   read(url: string, codeLength: number): Promise<unknown>;
 }
 
-const transport = { timeout: defaultTimeout, headers: {}, allowInsecureHTTP: false };
-
 function client(url: string, clientSecret: string): PowerFolderClient {
-  const tokenURL = `${url}/oauth/token`;
-  return new PowerFolderClient({ clientID: 'client', clientSecret, tokenURL, transport, parseErrorResponse });
+  return new PowerFolderClient({ serverURL: url, clientID: 'client', clientSecret });
 }
 
 const refused = [(value: string) => `{"error":"invalid_request","x":${value}}`];
@@ -179,7 +175,7 @@ const answerReaders: AnswerReader[] = [
       (value) => `{"ID":"x","firstname":${value}}`,
       (value) => `{"ResultSet":{"Result":${value}}}`,
     ],
-    read: (url) => requestProfile(`${url}/api/accounts`, '1token', transport),
+    read: (url) => requestProfile(`${url}/api/accounts`, '1token', checkedTransport({})),
   },
   ...[200, 400].map((status) => ({
     reader: `a registration's answer with status ${status}`,

@@ -1,4 +1,5 @@
-import { PowerFolderError, type PowerFolderTokens, TokenError } from 'passport-powerfolder';
+import { inspect } from 'node:util';
+import { PowerFolderClient, PowerFolderError, type PowerFolderTokens, TokenError } from 'passport-powerfolder';
 import type { PowerFolderServer } from 'passport-powerfolder/testing';
 import { newTokens, startWithTokens } from '../support/simulated-sign-in.ts';
 
@@ -16,6 +17,68 @@ async function start(...options: Parameters<typeof startWithTokens>) {
 
 const refreshes = () => server.requests.filter(({ endpoint }) => endpoint === 'refresh');
 const signInAgain = { name: 'PowerFolderError', code: 'sign_in_again' };
+
+describe('PowerFolderClient', () => {
+  it('refreshes without a callback and a verify', async () => {
+    const { refreshToken } = await start();
+    const { url: serverURL, clientID, clientSecret } = server;
+    const client = new PowerFolderClient({ serverURL, clientID, clientSecret });
+    const refreshed = await client.refreshAccessToken(refreshToken);
+    expect(await client.freshTokens(refreshed)).toBe(refreshed);
+    expect(refreshes()).toHaveLength(1);
+  });
+
+  it("is a strategy's as well, and shares the refreshes of its users", async () => {
+    const { strategy, refreshToken } = await start();
+    expect(strategy.client).toBeInstanceOf(PowerFolderClient);
+    await Promise.all([strategy.client.refreshAccessToken(refreshToken), strategy.refreshAccessToken(refreshToken)]);
+    expect(refreshes()).toHaveLength(1);
+  });
+
+  it('has the options that have to do with the server', async () => {
+    const { refreshToken } = await start({ refreshMethods: ['GET'] });
+    const { url: serverURL, clientID, clientSecret } = server;
+    const customHeaders = { 'User-Agent': 'nightly job' };
+    const options = {
+      serverURL,
+      clientID,
+      clientSecret,
+      refreshMethod: 'GET',
+      timeout: 60_000,
+      customHeaders,
+    } as const;
+    await new PowerFolderClient(options).refreshAccessToken(refreshToken);
+    expect(server.requests.map(({ method, headers }) => [method, headers['user-agent']])).toEqual([
+      ['GET', 'nightly job'],
+    ]);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['nothing', undefined, /takes an options object: { serverURL, clientID, clientSecret }/],
+    ['no secret', { clientSecret: undefined }, /^clientSecret is missing/],
+    ["a strategy's option", { callbackURL: 'http://localhost/oauth' }, /There is no option callbackURL/],
+    ['an http server', { serverURL: 'http://powerfolder.example.com' }, /^serverURL must be https/],
+    ['a refresh method that there is not', { refreshMethod: 'PUT' }, /^refreshMethod must be one of/],
+    ['a header of the protocol', { customHeaders: { Authorization: 'Bearer x' } }, /^customHeaders/],
+  ])('refuses %s in a sentence', async (_, changes, message) => {
+    await start();
+    const { url: serverURL, clientID, clientSecret } = server;
+    const given = changes && { serverURL, clientID, clientSecret, ...changes };
+    expect(() => new PowerFolderClient(given as never)).toThrow(TypeError);
+    expect(() => new PowerFolderClient(given as never)).toThrow(message);
+  });
+
+  it('R29: keeps its secret to itself', async () => {
+    await start();
+    const { url: serverURL, clientID } = server;
+    const client = new PowerFolderClient({ serverURL, clientID, clientSecret: 'sentinel-secret' });
+    const keeper = client.keepTokens({ load: () => null, save: () => {} });
+    const shown = [client, keeper].map(
+      (one) => inspect(one, { depth: 9, showHidden: true, getters: true }) + JSON.stringify(one),
+    );
+    expect(shown.join()).not.toContain('sentinel-secret');
+  });
+});
 
 describe('refreshAccessToken', () => {
   it('sends the refresh as the vendor does, member for member', async () => {
@@ -132,6 +195,22 @@ describe('refreshAccessToken', () => {
     });
   });
 
+  it('sends further members, which do not replace its own', async () => {
+    const { strategy, refreshToken } = await start({ tolerate: ['format'] });
+    await strategy.refreshAccessToken(refreshToken, { params: { format: 'json', grant_type: 'password' } });
+    const sent = JSON.parse(server.requests[0]?.body ?? '');
+    expect(sent).toMatchObject({ format: 'json', grant_type: 'refresh_token' });
+  });
+
+  it('refuses further members that would have no effect', async () => {
+    const { strategy, refreshToken } = await start({ refreshMethods: ['GET'] }, { refreshMethod: 'GET' });
+    const params = { format: 'json' };
+    await expect(strategy.refreshAccessToken(refreshToken, { params })).rejects.toThrow(/takes no further parameters/);
+    const text = { params: 'format=json' } as never;
+    await expect(strategy.refreshAccessToken(refreshToken, text)).rejects.toThrow(/params must be an object/);
+    expect(server.requests).toEqual([]);
+  });
+
   it.each([undefined, null, '', 7, {}])('refuses %p for a refresh token', async (token) => {
     const { strategy } = await start();
     await expect(strategy.refreshAccessToken(token as string)).rejects.toThrow(
@@ -168,16 +247,19 @@ describe('freshTokens', () => {
     expect(await strategy.freshTokens(tokens, { leeway: 31_000 })).not.toBe(tokens);
   });
 
-  it('takes tokens without an expiry for good, as the server did not say', async () => {
+  it('counts tokens without an expiry as expired, unless there is no refresh token', async () => {
     const { strategy, refreshToken } = await start();
-    const tokens = { accessToken: '1a-b', refreshToken };
-    expect(await strategy.freshTokens(tokens)).toBe(tokens);
-    expect(server.requests).toEqual([]);
+    const fresh = await strategy.freshTokens({ accessToken: '1a-b', refreshToken });
+    expect(fresh).toEqual({ accessToken: expect.stringMatching(/^1/), refreshToken, expiresAt: expect.any(Number) });
+    expect(refreshes()).toHaveLength(1);
+    const alone = { accessToken: '1a-b' };
+    expect(await strategy.freshTokens(alone)).toBe(alone);
+    expect(refreshes()).toHaveLength(1);
   });
 
   it.each<[string, unknown, object, RegExp]>([
-    ['nothing', undefined, {}, /takes the tokens of a sign-in/],
-    ['tokens without an access token', {}, {}, /takes the tokens of a sign-in/],
+    ['nothing', undefined, {}, /are no tokens/],
+    ['tokens without an access token', {}, {}, /are no tokens/],
     ...[
       Number.NaN,
       Number.POSITIVE_INFINITY,
@@ -209,9 +291,11 @@ describe('freshTokens', () => {
   });
 
   it('takes the null of a database for an expiry that is not known', async () => {
-    const { strategy } = await start();
-    const tokens = { accessToken: 'a', refreshToken: 'r', expiresAt: null } as never;
-    expect(await strategy.freshTokens(tokens)).toBe(tokens);
+    const { strategy, refreshToken } = await start();
+    const alone = { accessToken: 'a', refreshToken: null, expiresAt: null } as never;
+    expect(await strategy.freshTokens(alone)).toBe(alone);
+    const tokens = { accessToken: 'a', refreshToken, expiresAt: null } as never;
+    expect(await strategy.freshTokens(tokens)).not.toHaveProperty('accessToken', 'a');
   });
 
   it('R54: takes the first and the last time that a Date can hold', async () => {
