@@ -10,7 +10,18 @@ const levels = [
   // What is configured.
   ['configuration', 'headers', 'option-names', 'other-strategies', 'scope', 'url'],
   // The steps of RFC 6749, and what is known of the user then.
-  ['authorization', 'callback-route', 'profile', 'registration', 'state', 'state-store', 'token', 'verify'],
+  [
+    'authorization',
+    'callback-route',
+    'cookie-state',
+    'pending-sign-in',
+    'profile',
+    'registration',
+    'state',
+    'state-store',
+    'token',
+    'verify',
+  ],
   // The life of the tokens.
   ['client', 'keeper', 'node-oauth'],
   ['options', 'outcome', 'request-options'],

@@ -3,14 +3,16 @@ import { authorizationRequests } from './authorization.ts';
 import { callbackTest } from './callback-route.ts';
 import { checkedClient, clientOptions, type PowerFolderClientOptions } from './client.ts';
 import { milliseconds, oneOf } from './configuration.ts';
+import { CookieStateStore } from './cookie-state.ts';
 import { ConfigurationMistake } from './errors.ts';
 import { checkedHeaders } from './headers.ts';
 import type { Hook } from './hooks.ts';
 import type { Transport } from './http.ts';
 import { readOptions } from './option-names.ts';
 import { adviceOnOtherOptions } from './other-strategies.ts';
+import { defaultStateTTL } from './pending-sign-in.ts';
 import { checkScope } from './scope.ts';
-import { defaultStateTTL, SessionStateStore } from './state.ts';
+import { SessionStateStore } from './state.ts';
 import { calledStore, type PendingSignIns, type StateMetadata, type StateStore } from './state-store.ts';
 import { checkedCallbackURL, checkedURL } from './url.ts';
 import { verifier } from './verify.ts';
@@ -66,8 +68,12 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
    * @default false
    */
   passReqToCallback?: boolean | undefined;
-  /** Where pending sign-ins are kept: an object with passport-oauth2's `store` and `verify`. @default the session */
-  store?: StateStore | undefined;
+  /**
+   * Where pending sign-ins are kept: a {@link CookieStateStore}, or an object with passport-oauth2's `store` and `verify`.
+   *
+   * @default the session
+   */
+  store?: CookieStateStore | StateStore | undefined;
   /** Key of the pending sign-ins in the session; none that sessions use themselves. @default 'powerfolder' */
   sessionKey?: string | undefined;
   /**
@@ -179,10 +185,7 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
   }
   oneOf('passReqToCallback', passReqToCallback, [false, true]);
   const decide = verifier(verify as Hook, passReqToCallback);
-  const { store, sessionKey, stateTTL = defaultStateTTL } = options;
-  checkStore(store);
-  checkSessionKey(sessionKey);
-  milliseconds('stateTTL', stateTTL);
+  const pendingSignIns = checkedStore(options, pkce !== false);
   oneOf('pkce', pkce, [false, true, 'S256']);
   const { scope, scopeSeparator = ' ' } = options;
   checkScopeSeparator(scopeSeparator);
@@ -199,9 +202,7 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
     tokenURL,
     userProfileURL,
     refreshByGET,
-    pendingSignIns: store
-      ? calledStore(store as unknown as { store: Hook; verify: Hook }, pkce !== false)
-      : new SessionStateStore({ key: sessionKey, ttl: stateTTL }),
+    pendingSignIns,
     pkce: pkce !== false,
     skipUserProfile,
     decide,
@@ -221,14 +222,32 @@ function checkState(state: unknown): void {
   );
 }
 
-function checkStore(store: unknown): void {
-  if (store === undefined) return;
+function checkedStore(options: PowerFolderStrategyOptions, pkce: boolean): PendingSignIns {
+  const { store, sessionKey, stateTTL = defaultStateTTL } = options;
+  checkSessionKey(sessionKey);
+  const ttl = milliseconds('stateTTL', stateTTL);
+  if (store === undefined) return new SessionStateStore({ key: sessionKey, ttl });
+  if (sessionKey !== undefined) {
+    throw new ConfigurationMistake(
+      'sessionKey',
+      'has no effect beside a store, which keeps pending sign-ins elsewhere; remove it',
+    );
+  }
+  if (store instanceof CookieStateStore) return store.pendingSignIns(ttl);
   const { store: begin, verify } = Object(store) as Record<string, unknown>;
-  if (typeof begin === 'function' && typeof verify === 'function') return;
-  throw new ConfigurationMistake(
-    'store',
-    'must be an object with the methods store and verify; leave it out to use the session',
-  );
+  if (typeof begin !== 'function' || typeof verify !== 'function') {
+    throw new ConfigurationMistake(
+      'store',
+      'must be a CookieStateStore, or an object with the methods store and verify; leave it out to use the session',
+    );
+  }
+  if (options.stateTTL !== undefined) {
+    throw new ConfigurationMistake(
+      'stateTTL',
+      'has no effect beside a store of your own, which decides by itself; remove it',
+    );
+  }
+  return calledStore(store as unknown as { store: Hook; verify: Hook }, pkce);
 }
 
 /** What Passport keeps in a session, and what a session has for itself: express-session, cookie-session, koa-session and @fastify/session. */

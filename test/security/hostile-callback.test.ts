@@ -10,6 +10,7 @@ import { readAuthorizationResponse } from '../../lib/authorization.ts';
 import { expressVersions, startTestApp, type TestApp } from '../support/app.ts';
 import { Browser } from '../support/browser.ts';
 import { rounds } from '../support/rounds.ts';
+import { stateStores } from '../support/state-stores.ts';
 
 let server: PowerFolderServer;
 beforeAll(async () => {
@@ -41,9 +42,12 @@ const others: Other[] = [
 ];
 
 /** An application with the callback by callbackRoute for GET, by a route for every method, and by `app.use`. */
-async function startHostileApp(express: (typeof expressVersions)[number][1]): Promise<TestApp> {
+async function startHostileApp(
+  express: (typeof expressVersions)[number][1],
+  store: Pick<PowerFolderStrategyOptions, 'store'>,
+): Promise<TestApp> {
   const { url: serverURL, clientID, clientSecret } = server;
-  const options = { serverURL, clientID, clientSecret };
+  const options = { serverURL, clientID, clientSecret, ...store };
   return await startTestApp({
     express,
     options,
@@ -320,240 +324,253 @@ const filled = (template: string, code: string, state: string) =>
     .replaceAll(/=(%25|)S(?![a-z])/g, `=$1${state}`)
     .replaceAll('=X', `=${X}`);
 
-describe.each(expressVersions)('an authorization response in %s', (_, express) => {
-  let app: TestApp;
-  let visitor: Visitor;
-  let state = '';
-  let code = '';
-  beforeAll(async () => {
-    app = await startHostileApp(express);
-    // One browser for the table: its sign-in has to be pending after every row.
-    visitor = new Visitor(app);
-    state = await visitor.begin();
-    code = await visitor.code(state);
-    server.requests.length = 0;
-  });
-  afterAll(() => app.close());
+const combinations = expressVersions.flatMap(([version, express]) =>
+  stateStores.map(([kept, store]) => [version, kept, express, store] as const),
+);
 
-  describe('that is hostile', () => {
-    it.each(hostileTargets)('%s', async (_name, target, status, failure) => {
-      expect(await visitor.send(filled(target, code, state))).toEqual(expected(status, failure));
+describe.each(combinations)(
+  'an authorization response in %s, with pending sign-ins in %s',
+  (_, kept, express, store) => {
+    let app: TestApp;
+    let visitor: Visitor;
+    let state = '';
+    let code = '';
+    beforeAll(async () => {
+      app = await startHostileApp(express, store());
+      // One browser for the table: its sign-in has to be pending after every row.
+      visitor = new Visitor(app);
+      state = await visitor.begin();
+      code = await visitor.code(state);
+      server.requests.length = 0;
+    });
+    afterAll(() => app.close());
+
+    describe('that is hostile', () => {
+      it.each(hostileTargets)('%s', async (_name, target, status, failure) => {
+        expect(await visitor.send(filled(target, code, state))).toEqual(expected(status, failure));
+      });
+
+      it.each(oddLines)('%s', async (_name, line, status, failure) => {
+        expect(await visitor.sendRaw(filled(line, code, state))).toEqual(expected(status, failure));
+      });
+
+      it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'QUERY'])('R13: %s', async (method) => {
+        const target = `/oauth/code=${code}&state=${state}`;
+        expect(await visitor.send(target, { method })).toEqual(expected(405, 'invalid_callback'));
+      });
+
+      it('R13: HEAD', async () => {
+        const target = `/oauth/code=${code}&state=${state}`;
+        expect(await visitor.send(target, { method: 'HEAD' })).toEqual(expected(405));
+      });
+
+      it.each<[string, string, number, string]>([
+        ['GET', '/oauth', 400, 'invalid_callback'],
+        ['GET', '/oauth/code=C', 403, 'state_missing'],
+        ['GET', '/oauth?state=S', 400, 'invalid_callback'],
+        ['POST', '/oauth', 405, 'invalid_callback'],
+      ])('R13: %s %s with the rest in the body', async (method, target, status, failure) => {
+        const body = new URLSearchParams({ code, state }).toString();
+        const headers = {
+          'content-type': 'application/x-www-form-urlencoded',
+          'x-body': JSON.stringify({ code, state }),
+        };
+        expect(await visitor.send(filled(target, code, state), { method, headers, body })).toEqual(
+          expected(status, failure),
+        );
+      });
+
+      it('R3: from a session without it, from a forged session, and from none', async () => {
+        const target = `/oauth/code=${code}&state=${state}`;
+        const stranger = new Visitor(app);
+        await stranger.begin();
+        expect(await stranger.send(target)).toEqual(expected(403, 'state_unknown'));
+        // Only of a session can a browser have one that is not known any more.
+        const forged = kept === 'cookies' ? 'session_missing' : 'state_unknown';
+        const cookie = 'connect.sid=s%3Aforged.forged';
+        expect(await send(app, target, { headers: { cookie } })).toEqual(expected(403, forged));
+        const changed = { cookie: visitor.cookie.replace(/=(s%3A)?/g, '=$1x') };
+        expect(await send(app, target, { headers: changed })).toEqual(expected(403, 'state_unknown'));
+        expect(await send(app, target)).toEqual(expected(403, 'session_missing'));
+        for (const cookie of ['connect.sid=', '__proto__=x', 'lang=de; theme=s']) {
+          expect(await send(app, target, { headers: { cookie } })).toEqual(expected(403, 'session_missing'));
+        }
+      });
+
+      // Last: now the row's sign-in is to be completed.
+      it('R4, R7, R10, R11, R13, R15: made no token request, and the pending sign-in completes', async () => {
+        expect(tokenRequests()).toBe(0);
+        await visitor.signsIn(state, code);
+        expect(tokenRequests()).toBe(1);
+        expect(await visitor.send(`/oauth/code=${code}&state=${state}`)).toEqual(expected(403, 'state_used'));
+        expect(await visitor.send(`/oauth/error=access_denied&state=${state}`)).toEqual(expected(403, 'state_used'));
+        expect(tokenRequests()).toBe(1);
+      });
     });
 
-    it.each(oddLines)('%s', async (_name, line, status, failure) => {
-      expect(await visitor.sendRaw(filled(line, code, state))).toEqual(expected(status, failure));
+    it.each(others)('R9: fails when it was begun by another strategy: $name', async ({ name }) => {
+      const both = new Visitor(app);
+      const own = await both.begin();
+      const foreign = await both.begin(`/auth/${name}`);
+      server.requests.length = 0;
+      for (const target of [`/oauth/code=x&state=${foreign}`, `/oauth?error=access_denied&state=${foreign}`]) {
+        expect(await both.send(target)).toEqual(expected(403, 'state_mismatch'));
+      }
+      expect(tokenRequests()).toBe(0);
+      await both.signsIn(own, await both.code(own));
     });
 
-    it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'QUERY'])('R13: %s', async (method) => {
-      const target = `/oauth/code=${code}&state=${state}`;
-      expect(await visitor.send(target, { method })).toEqual(expected(405, 'invalid_callback'));
+    it('R4: makes one token request when it comes twenty times at once', async () => {
+      const many = new Visitor(app);
+      const [first, second] = [await many.begin(), await many.begin()];
+      const target = `/oauth/code=${await many.code(first)}&state=${first}`;
+      server.requests.length = 0;
+      const answers = await Promise.all(Array.from({ length: 20 }, () => many.send(target)));
+      const failed = answers.filter(({ status }) => status !== 200);
+      expect(failed).toEqual(Array.from({ length: 19 }, () => expected(403, 'state_used')));
+      expect(tokenRequests()).toBe(1);
+      await many.signsIn(second, await many.code(second));
     });
 
-    it('R13: HEAD', async () => {
-      const target = `/oauth/code=${code}&state=${state}`;
-      expect(await visitor.send(target, { method: 'HEAD' })).toEqual(expected(405));
+    it('R4: is spent before the token request is sent, whatever comes of that', async () => {
+      const unlucky = new Visitor(app);
+      const own = await unlucky.begin();
+      server.failNext('token', { status: 500 });
+      const target = `/oauth/code=${await unlucky.code(own)}&state=${own}`;
+      expect(await unlucky.send(target)).toEqual(expected(502, 'refused'));
+      expect(await unlucky.send(target)).toEqual(expected(403, 'state_used'));
     });
 
-    it.each<[string, string, number, string]>([
-      ['GET', '/oauth', 400, 'invalid_callback'],
-      ['GET', '/oauth/code=C', 403, 'state_missing'],
-      ['GET', '/oauth?state=S', 400, 'invalid_callback'],
-      ['POST', '/oauth', 405, 'invalid_callback'],
-    ])('R13: %s %s with the rest in the body', async (method, target, status, failure) => {
-      const body = new URLSearchParams({ code, state }).toString();
-      const headers = {
-        'content-type': 'application/x-www-form-urlencoded',
-        'x-body': JSON.stringify({ code, state }),
-      };
-      expect(await visitor.send(filled(target, code, state), { method, headers, body })).toEqual(
-        expected(status, failure),
+    it('R5: fails after ten minutes, and the younger one is still good', async () => {
+      const slow = new Visitor(app);
+      const start = Date.now();
+      const early = await slow.begin();
+      const now = jest.spyOn(Date, 'now').mockReturnValue(start + 5 * 60_000);
+      const late = await slow.begin();
+      const code = await slow.code(late);
+      now.mockReturnValue(start + 10 * 60_000 + 1000);
+      server.requests.length = 0;
+      expect(await slow.send(`/oauth/code=${code}&state=${early}`)).toEqual(expected(403, 'state_expired'));
+      expect(tokenRequests()).toBe(0);
+      jest.restoreAllMocks();
+      await slow.signsIn(late, code);
+    });
+
+    it('R7: is known for the eight youngest of nine sign-ins, in any order', async () => {
+      const busy = new Visitor(app);
+      const states: string[] = [];
+      for (let n = 0; n < 9; n++) states.push(await busy.begin());
+      const [oldest = '', ...pending] = states;
+      expect(await busy.send(`/oauth/code=x&state=${oldest}`)).toEqual(expected(403, 'state_unknown'));
+      for (const one of pending.reverse()) await busy.signsIn(one, await busy.code(one));
+    });
+
+    it('R8: completes two tabs in either order, and a third is not hurt', async () => {
+      const tabs = new Visitor(app);
+      const states = [await tabs.begin(), await tabs.begin(), await tabs.begin()];
+      for (const tab of [1, 0, 2]) await tabs.signsIn(states[tab] ?? '', await tabs.code(states[tab] ?? ''));
+    });
+
+    it('R20: comes back to the configured address, whatever Host and X-Forwarded say', async () => {
+      const headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
+      const { status, location } = await send(app, '/auth/powerfolder?callbackURL=https://evil.example', { headers });
+      expect(status).toBe(302);
+      expect(new URL(String(location)).searchParams.get('redirect_uri')).toBe(app.callbackURL);
+      expect(location).not.toContain('evil');
+    });
+
+    it('R6: has its state compared in constant time', async () => {
+      const compare = jest.spyOn(jest.requireActual<typeof import('node:crypto')>('node:crypto'), 'timingSafeEqual');
+      const visitor = new Visitor(app);
+      const own = await visitor.begin();
+      compare.mockClear();
+      expect(await visitor.send(`/oauth/code=x&state=${X}`)).toEqual(expected(403, 'state_unknown'));
+      // A cookie is looked for by the state's digest, so that one of another state is not found.
+      if (kept === 'cookies') await visitor.signsIn(own, await visitor.code(own));
+      const presented = kept === 'cookies' ? own : X;
+      expect(compare).toHaveBeenCalledWith(Buffer.from(own), Buffer.from(presented));
+    });
+
+    it('R15: is read with the code in one place and the state in the other', async () => {
+      const split = new Visitor(app);
+      const own = await split.begin();
+      expect(await split.send(`/oauth/code=${await split.code(own)}?state=${own}`)).toMatchObject({ status: 200 });
+      const again = await split.begin();
+      expect(await split.send(`/oauth/state=${again}?code=${await split.code(again)}`)).toMatchObject({ status: 200 });
+    });
+
+    it('R10: that is an error with a valid state ends that sign-in only, as an error or a failure', async () => {
+      const refused = new Visitor(app);
+      const pending = await refused.begin();
+      for (const [error, status, failure] of [
+        ['access_denied', 403, 'access_denied'],
+        // What the server itself says of itself: RFC 6749 section 4.1.2.1.
+        ['server_error', 502, 'server_error'],
+        ['temporarily_unavailable', 503, 'temporarily_unavailable'],
+        ['invalid_scope', 500, 'invalid_scope'],
+        // What the RFC does not know is an answer of the server's that makes no sense (R51).
+        ['made_up', 502, 'made_up'],
+        ['__proto__', 502, '__proto__'],
+        ['%3Cscript%3E', 502, 'script'],
+      ] as const) {
+        const own = await refused.begin();
+        expect(await refused.send(`/oauth?error=${error}&state=${own}`)).toEqual(expected(status, failure));
+      }
+      await refused.signsIn(pending, await refused.code(pending));
+    });
+
+    it('R14, R17: whatever the path and the query, is a 4xx or a sign-in, and spares what is pending', async () => {
+      const junk = fc.oneof(
+        fc
+          .string({ unit: 'grapheme', maxLength: 40 })
+          .filter((text) => !/\p{Cs}/u.test(text))
+          .map(encodeURI),
+        fc.string({ unit: fc.constantFrom(...'/?&=%#;:@[].+\\~^|<>"{}`abc019'), maxLength: 60 }),
+      );
+      const name = fc.constantFrom(
+        'code',
+        'state',
+        'error',
+        'error_description',
+        'error_uri',
+        'CODE',
+        'c%6fde',
+        'x',
+        'code[]',
+      );
+      const value = fc.oneof(junk, fc.constantFrom('C', 'S', 'X', '', '%', '%00', 'access_denied', 'server_error'));
+      const pairs = fc
+        .array(fc.tuple(name, fc.constantFrom('=', '=', '=', '', '=='), value), { maxLength: 5 })
+        .map((list) => list.map((pair) => pair.join('')).join('&'));
+      const nearValid = fc.constantFrom(
+        '/code=C&state=S',
+        '?code=C&state=S',
+        '/error=x&state=S',
+        '?code=C',
+        '/code=C&state=X',
+      );
+      const target = fc
+        .tuple(fc.oneof(junk, pairs, nearValid), fc.constantFrom('', '?', '&', '/'), fc.oneof(junk, pairs))
+        .map(([first, between, second]) => `/oauth${/^[/?]/.test(first) ? '' : '/'}${first}${between}${second}`);
+      await fc.assert(
+        fc.asyncProperty(target, fc.boolean(), async (template, withState) => {
+          const visitor = new Visitor(app);
+          const pending = await visitor.begin();
+          const own = withState ? await visitor.begin() : X;
+          const answer = await visitor.send(filled(template, withState ? await visitor.code(own) : 'c', own));
+          const { status, location, code } = answer;
+          const valid = withState && template.includes('=S');
+          // Only who holds a valid state can write an error.
+          const told = valid && !['invalid_callback', 'access_denied'].includes(String(code));
+          expect([status >= 400 && status < 500, status === 200 && valid, told && status >= 500]).toContain(true);
+          expect(location).toBeUndefined();
+          await visitor.signsIn(pending, await visitor.code(pending));
+        }),
+        { numRuns: rounds(50, 200) },
       );
     });
-
-    it('R3: from a session without it, from a forged session, and from none', async () => {
-      const target = `/oauth/code=${code}&state=${state}`;
-      const stranger = new Visitor(app);
-      await stranger.begin();
-      expect(await stranger.send(target)).toEqual(expected(403, 'state_unknown'));
-      for (const cookie of ['connect.sid=s%3Aforged.forged', `${visitor.cookie}x`]) {
-        expect(await send(app, target, { headers: { cookie } })).toEqual(expected(403, 'state_unknown'));
-      }
-      expect(await send(app, target)).toEqual(expected(403, 'session_missing'));
-      for (const cookie of ['connect.sid=', '__proto__=x', 'lang=de; theme=s']) {
-        expect(await send(app, target, { headers: { cookie } })).toEqual(expected(403, 'session_missing'));
-      }
-    });
-
-    // Last: now the row's sign-in is to be completed.
-    it('R4, R7, R10, R11, R13, R15: made no token request, and the pending sign-in completes', async () => {
-      expect(tokenRequests()).toBe(0);
-      await visitor.signsIn(state, code);
-      expect(tokenRequests()).toBe(1);
-      expect(await visitor.send(`/oauth/code=${code}&state=${state}`)).toEqual(expected(403, 'state_used'));
-      expect(await visitor.send(`/oauth/error=access_denied&state=${state}`)).toEqual(expected(403, 'state_used'));
-      expect(tokenRequests()).toBe(1);
-    });
-  });
-
-  it.each(others)('R9: fails when it was begun by another strategy: $name', async ({ name }) => {
-    const both = new Visitor(app);
-    const own = await both.begin();
-    const foreign = await both.begin(`/auth/${name}`);
-    server.requests.length = 0;
-    for (const target of [`/oauth/code=x&state=${foreign}`, `/oauth?error=access_denied&state=${foreign}`]) {
-      expect(await both.send(target)).toEqual(expected(403, 'state_mismatch'));
-    }
-    expect(tokenRequests()).toBe(0);
-    await both.signsIn(own, await both.code(own));
-  });
-
-  it('R4: makes one token request when it comes twenty times at once', async () => {
-    const many = new Visitor(app);
-    const [first, second] = [await many.begin(), await many.begin()];
-    const target = `/oauth/code=${await many.code(first)}&state=${first}`;
-    server.requests.length = 0;
-    const answers = await Promise.all(Array.from({ length: 20 }, () => many.send(target)));
-    const failed = answers.filter(({ status }) => status !== 200);
-    expect(failed).toEqual(Array.from({ length: 19 }, () => expected(403, 'state_used')));
-    expect(tokenRequests()).toBe(1);
-    await many.signsIn(second, await many.code(second));
-  });
-
-  it('R4: is spent before the token request is sent, whatever comes of that', async () => {
-    const unlucky = new Visitor(app);
-    const own = await unlucky.begin();
-    server.failNext('token', { status: 500 });
-    const target = `/oauth/code=${await unlucky.code(own)}&state=${own}`;
-    expect(await unlucky.send(target)).toEqual(expected(502, 'refused'));
-    expect(await unlucky.send(target)).toEqual(expected(403, 'state_used'));
-  });
-
-  it('R5: fails after ten minutes, and the younger one is still good', async () => {
-    const slow = new Visitor(app);
-    const start = Date.now();
-    const early = await slow.begin();
-    const now = jest.spyOn(Date, 'now').mockReturnValue(start + 5 * 60_000);
-    const late = await slow.begin();
-    const code = await slow.code(late);
-    now.mockReturnValue(start + 10 * 60_000 + 1000);
-    server.requests.length = 0;
-    expect(await slow.send(`/oauth/code=${code}&state=${early}`)).toEqual(expected(403, 'state_expired'));
-    expect(tokenRequests()).toBe(0);
-    jest.restoreAllMocks();
-    await slow.signsIn(late, code);
-  });
-
-  it('R7: is known for the eight youngest of nine sign-ins, in any order', async () => {
-    const busy = new Visitor(app);
-    const states: string[] = [];
-    for (let n = 0; n < 9; n++) states.push(await busy.begin());
-    const [oldest = '', ...pending] = states;
-    expect(await busy.send(`/oauth/code=x&state=${oldest}`)).toEqual(expected(403, 'state_unknown'));
-    for (const one of pending.reverse()) await busy.signsIn(one, await busy.code(one));
-  });
-
-  it('R8: completes two tabs in either order, and a third is not hurt', async () => {
-    const tabs = new Visitor(app);
-    const states = [await tabs.begin(), await tabs.begin(), await tabs.begin()];
-    for (const tab of [1, 0, 2]) await tabs.signsIn(states[tab] ?? '', await tabs.code(states[tab] ?? ''));
-  });
-
-  it('R20: comes back to the configured address, whatever Host and X-Forwarded say', async () => {
-    const headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
-    const { status, location } = await send(app, '/auth/powerfolder?callbackURL=https://evil.example', { headers });
-    expect(status).toBe(302);
-    expect(new URL(String(location)).searchParams.get('redirect_uri')).toBe(app.callbackURL);
-    expect(location).not.toContain('evil');
-  });
-
-  it('R6: has its state compared in constant time', async () => {
-    const compare = jest.spyOn(jest.requireActual<typeof import('node:crypto')>('node:crypto'), 'timingSafeEqual');
-    const visitor = new Visitor(app);
-    const own = await visitor.begin();
-    compare.mockClear();
-    expect(await visitor.send(`/oauth/code=x&state=${X}`)).toEqual(expected(403, 'state_unknown'));
-    expect(compare).toHaveBeenCalledWith(Buffer.from(own), Buffer.from(X));
-  });
-
-  it('R15: is read with the code in one place and the state in the other', async () => {
-    const split = new Visitor(app);
-    const own = await split.begin();
-    expect(await split.send(`/oauth/code=${await split.code(own)}?state=${own}`)).toMatchObject({ status: 200 });
-    const again = await split.begin();
-    expect(await split.send(`/oauth/state=${again}?code=${await split.code(again)}`)).toMatchObject({ status: 200 });
-  });
-
-  it('R10: that is an error with a valid state ends that sign-in only, as an error or a failure', async () => {
-    const refused = new Visitor(app);
-    const pending = await refused.begin();
-    for (const [error, status, failure] of [
-      ['access_denied', 403, 'access_denied'],
-      // What the server itself says of itself: RFC 6749 section 4.1.2.1.
-      ['server_error', 502, 'server_error'],
-      ['temporarily_unavailable', 503, 'temporarily_unavailable'],
-      ['invalid_scope', 500, 'invalid_scope'],
-      // What the RFC does not know is an answer of the server's that makes no sense (R51).
-      ['made_up', 502, 'made_up'],
-      ['__proto__', 502, '__proto__'],
-      ['%3Cscript%3E', 502, 'script'],
-    ] as const) {
-      const own = await refused.begin();
-      expect(await refused.send(`/oauth?error=${error}&state=${own}`)).toEqual(expected(status, failure));
-    }
-    await refused.signsIn(pending, await refused.code(pending));
-  });
-
-  it('R14, R17: whatever the path and the query, is a 4xx or a sign-in, and spares what is pending', async () => {
-    const junk = fc.oneof(
-      fc
-        .string({ unit: 'grapheme', maxLength: 40 })
-        .filter((text) => !/\p{Cs}/u.test(text))
-        .map(encodeURI),
-      fc.string({ unit: fc.constantFrom(...'/?&=%#;:@[].+\\~^|<>"{}`abc019'), maxLength: 60 }),
-    );
-    const name = fc.constantFrom(
-      'code',
-      'state',
-      'error',
-      'error_description',
-      'error_uri',
-      'CODE',
-      'c%6fde',
-      'x',
-      'code[]',
-    );
-    const value = fc.oneof(junk, fc.constantFrom('C', 'S', 'X', '', '%', '%00', 'access_denied', 'server_error'));
-    const pairs = fc
-      .array(fc.tuple(name, fc.constantFrom('=', '=', '=', '', '=='), value), { maxLength: 5 })
-      .map((list) => list.map((pair) => pair.join('')).join('&'));
-    const nearValid = fc.constantFrom(
-      '/code=C&state=S',
-      '?code=C&state=S',
-      '/error=x&state=S',
-      '?code=C',
-      '/code=C&state=X',
-    );
-    const target = fc
-      .tuple(fc.oneof(junk, pairs, nearValid), fc.constantFrom('', '?', '&', '/'), fc.oneof(junk, pairs))
-      .map(([first, between, second]) => `/oauth${/^[/?]/.test(first) ? '' : '/'}${first}${between}${second}`);
-    await fc.assert(
-      fc.asyncProperty(target, fc.boolean(), async (template, withState) => {
-        const visitor = new Visitor(app);
-        const pending = await visitor.begin();
-        const own = withState ? await visitor.begin() : X;
-        const answer = await visitor.send(filled(template, withState ? await visitor.code(own) : 'c', own));
-        const { status, location, code } = answer;
-        const valid = withState && template.includes('=S');
-        // Only who holds a valid state can write an error.
-        const told = valid && !['invalid_callback', 'access_denied'].includes(String(code));
-        expect([status >= 400 && status < 500, status === 200 && valid, told && status >= 500]).toContain(true);
-        expect(location).toBeUndefined();
-        await visitor.signsIn(pending, await visitor.code(pending));
-      }),
-      { numRuns: rounds(50, 200) },
-    );
-  });
-});
+  },
+);
 
 describe('readAuthorizationResponse', () => {
   const kinds = ['code', 'error', 'invalid', 'none'];

@@ -17,6 +17,7 @@ import {
 import passport06 from 'passport06';
 import { expressVersions, startTestApp, type TestApp, type TestAppOptions } from '../support/app.ts';
 import { Browser, type Page } from '../support/browser.ts';
+import { stateStores } from '../support/state-stores.ts';
 import { until } from '../support/until.ts';
 import { authorizationURLOf, callStrategy } from '../support/without-framework.ts';
 
@@ -601,23 +602,9 @@ describe('the hooks of passport-oauth2', () => {
   });
 });
 
-describe('a sign-in that does not succeed', () => {
-  it('R17: fails with nothing in the callback, and goes nowhere', async () => {
-    await start();
-    for (const path of ['/oauth', '/oauth/', '/oauth?state=x', '/oauth/state=x', '/oauth/x', '/oauth?foo=bar']) {
-      const page = await new Browser().visit(app.url + path);
-      expect([path, page.status, page.trail.length, json(page).failure.code]).toEqual([
-        path,
-        400,
-        1,
-        'invalid_callback',
-      ]);
-    }
-    expect(server.requests).toEqual([]);
-  });
-
+describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
   it('R3, R11: fails with a forged or missing state, without a request to the server, and spares the pending one', async () => {
-    await start();
+    await start({}, { options: store() });
     const browser = new Browser();
     const location = await authorize(browser);
     for (const [path, code] of [
@@ -639,7 +626,7 @@ describe('a sign-in that does not succeed', () => {
   });
 
   it('R4: fails the second time', async () => {
-    await start();
+    await start({}, { options: store() });
     const browser = new Browser();
     const location = await authorize(browser);
     expect((await browser.visit(location)).status).toBe(200);
@@ -649,7 +636,7 @@ describe('a sign-in that does not succeed', () => {
   });
 
   it('R4: makes one token request for twenty callbacks at once', async () => {
-    await start();
+    await start({}, { options: store() });
     const browser = new Browser();
     const location = await authorize(browser);
     const pages = await Promise.all(Array.from({ length: 20 }, () => browser.visit(location)));
@@ -658,7 +645,7 @@ describe('a sign-in that does not succeed', () => {
   });
 
   it('R8: completes two tabs in either order', async () => {
-    await start();
+    await start({}, { options: store() });
     for (const order of [
       [0, 1],
       [1, 0],
@@ -667,6 +654,60 @@ describe('a sign-in that does not succeed', () => {
       const tabs = [await authorize(browser), await authorize(browser)];
       for (const tab of order) expect((await browser.visit(tabs[tab] ?? '')).status).toBe(200);
     }
+  });
+
+  it('R13: fails by another method than GET, and leaves the code and the state as they are', async () => {
+    await start(
+      {},
+      {
+        options: store(),
+        routes: (host, strategy) => {
+          const { Passport } = jest.requireActual('passport');
+          host.all('/oauth/{*rest}', new Passport().use(strategy).authenticate('powerfolder'));
+        },
+      },
+    );
+    const browser = new Browser();
+    const location = await authorize(browser);
+    for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+      expect([method, (await browser.visit(location, { method })).status]).toEqual([method, 405]);
+    }
+    expect(requestsTo('token')).toEqual([]);
+    expect((await browser.visit(location)).status).toBe(200);
+  });
+
+  it.each(['access_denied', 'invalid_grant', 'verify_refused'])(
+    'R12: by %s hands the state of the application back, to try again with',
+    async (code) => {
+      const state = { returnTo: '/x' };
+      await start({ autoApprove: undefined } as never, {
+        start: { state },
+        options: store(),
+        ...(code === 'verify_refused' && { verify: (_) => false }),
+      });
+      if (code === 'invalid_grant') server.failNext('token', { status: 400, body: { error: 'invalid_grant' } });
+      const browser = new Browser();
+      let page = await browser.visit(`${app.url}/auth/powerfolder`);
+      page = await browser.submit(page, 'Log in', { username: server.username, password: server.password });
+      page = await browser.submit(page, code === 'access_denied' ? 'Decline' : 'Allow');
+      expect(json(page).failure).toEqual({ code, message: expect.any(String), state });
+    },
+  );
+});
+
+describe('a sign-in that does not succeed', () => {
+  it('R17: fails with nothing in the callback, and goes nowhere', async () => {
+    await start();
+    for (const path of ['/oauth', '/oauth/', '/oauth?state=x', '/oauth/state=x', '/oauth/x', '/oauth?foo=bar']) {
+      const page = await new Browser().visit(app.url + path);
+      expect([path, page.status, page.trail.length, json(page).failure.code]).toEqual([
+        path,
+        400,
+        1,
+        'invalid_callback',
+      ]);
+    }
+    expect(server.requests).toEqual([]);
   });
 
   it('R9: fails with a state that was made for another strategy', async () => {
@@ -697,25 +738,6 @@ describe('a sign-in that does not succeed', () => {
     expect(requestsTo('token')).toEqual([]);
   });
 
-  it('R13: fails by another method than GET, and leaves the code and the state as they are', async () => {
-    await start(
-      {},
-      {
-        routes: (host, strategy) => {
-          const { Passport } = jest.requireActual('passport');
-          host.all('/oauth/{*rest}', new Passport().use(strategy).authenticate('powerfolder'));
-        },
-      },
-    );
-    const browser = new Browser();
-    const location = await authorize(browser);
-    for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
-      expect([method, (await browser.visit(location, { method })).status]).toEqual([method, 405]);
-    }
-    expect(requestsTo('token')).toEqual([]);
-    expect((await browser.visit(location)).status).toBe(200);
-  });
-
   it('with an expired or used code is a failure, not an error', async () => {
     await start();
     server.failNext('token', { status: 400, body: { error: 'invalid_grant', error_description: 'expired' } });
@@ -727,23 +749,6 @@ describe('a sign-in that does not succeed', () => {
     });
     expect(app.errors).toEqual([]);
   });
-
-  it.each(['access_denied', 'invalid_grant', 'verify_refused'])(
-    'R12: by %s hands the state of the application back, to try again with',
-    async (code) => {
-      const state = { returnTo: '/x' };
-      await start({ autoApprove: undefined } as never, {
-        start: { state },
-        ...(code === 'verify_refused' && { verify: (_) => false }),
-      });
-      if (code === 'invalid_grant') server.failNext('token', { status: 400, body: { error: 'invalid_grant' } });
-      const browser = new Browser();
-      let page = await browser.visit(`${app.url}/auth/powerfolder`);
-      page = await browser.submit(page, 'Log in', { username: server.username, password: server.password });
-      page = await browser.submit(page, code === 'access_denied' ? 'Decline' : 'Allow');
-      expect(json(page).failure).toEqual({ code, message: expect.any(String), state });
-    },
-  );
 
   it("with a wrong secret is a TokenError in the server's words", async () => {
     await start({}, { options: { clientSecret: 'wrong' } });

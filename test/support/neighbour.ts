@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { PowerFolderStrategyOptions } from 'passport-powerfolder';
+import { CookieStateStore, type PowerFolderStrategyOptions } from 'passport-powerfolder';
 import {
   type PowerFolderServer,
   type PowerFolderServerOptions,
@@ -23,15 +23,20 @@ export interface Neighbour {
 export interface NeighbourOptions {
   strategy?: Partial<PowerFolderStrategyOptions>;
   powerfolder?: PowerFolderServerOptions;
+  /** With it pending sign-ins wait in cookies. */
+  stateSecret?: string;
 }
 
 /** Makes an application when its address is known, and so its callback URL, `<url>/oauth`. */
 export type Make = (options: PowerFolderStrategyOptions, url: string) => RequestListener | Promise<RequestListener>;
 
-export async function startNeighbour(make: Make, { strategy, powerfolder }: NeighbourOptions = {}): Promise<Neighbour> {
+export async function startNeighbour(
+  make: Make,
+  { strategy, powerfolder, stateSecret }: NeighbourOptions = {},
+): Promise<Neighbour> {
   const server = await startPowerFolderServer({ autoApprove: 'ada', ...powerfolder });
   try {
-    const app = await serve(make, { ...required(server), ...strategy });
+    const app = await serve(make, { ...required(server), ...strategy, stateSecret });
     return {
       url: app.url,
       powerfolder: server,
@@ -49,10 +54,10 @@ export async function startNeighbour(make: Make, { strategy, powerfolder }: Neig
 /** The same with an application that jest cannot load, as parts of it are ES modules: `fixture` calls {@link serveHere}. */
 export async function startNeighbourProcess(
   fixture: string,
-  { strategy, powerfolder }: NeighbourOptions = {},
+  { strategy, powerfolder, stateSecret }: NeighbourOptions = {},
 ): Promise<Neighbour> {
   const server = await startPowerFolderServer({ autoApprove: 'ada', ...powerfolder });
-  const options = JSON.stringify({ ...required(server), ...strategy });
+  const options = JSON.stringify({ ...required(server), ...strategy, stateSecret });
   const child = spawn(process.execPath, ['--import', 'tsx', `test/fixtures/${fixture}`, options], {
     cwd: join(__dirname, '../..'),
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -91,7 +96,10 @@ function required({ url: serverURL, clientID, clientSecret }: PowerFolderServer)
   return { serverURL, clientID, clientSecret };
 }
 
-async function serve(make: Make, options: Omit<PowerFolderStrategyOptions, 'callbackURL'>) {
+async function serve(
+  make: Make,
+  { stateSecret, ...options }: Omit<PowerFolderStrategyOptions, 'callbackURL'> & { stateSecret?: string | undefined },
+) {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -102,7 +110,8 @@ async function serve(make: Make, options: Omit<PowerFolderStrategyOptions, 'call
     await closed;
   }
   try {
-    server.on('request', await make({ ...options, callbackURL: `${url}/oauth` }, url));
+    const store = stateSecret === undefined ? {} : { store: new CookieStateStore({ secret: stateSecret }) };
+    server.on('request', await make({ ...options, ...store, callbackURL: `${url}/oauth` }, url));
     return { url, close };
   } catch (error) {
     await close();
