@@ -4,7 +4,18 @@
  */
 const levels = [
   // What stands on nothing of ours.
-  ['errors', 'failures', 'hooks', 'json', 'loopback', 'passport-guards', 'redact', 'used-states', 'authorization-page'],
+  [
+    'errors',
+    'failures',
+    'hooks',
+    'json',
+    'loopback',
+    'passport-guards',
+    'language',
+    'redact',
+    'return-path',
+    'used-states',
+  ],
   // One exchange with the server.
   ['ca', 'connections', 'exchange-errors', 'http', 'proxy'],
   // What is configured.
@@ -12,6 +23,7 @@ const levels = [
   // The steps of RFC 6749, and what is known of the user then.
   [
     'authorization',
+    'authorization-page',
     'callback-route',
     'cookie-state',
     'pending-sign-in',

@@ -9,11 +9,11 @@ import {
   type PowerFolderFailure,
   PowerFolderStrategy,
   type PowerFolderTokens,
+  returnPath,
 } from 'passport-powerfolder';
 import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { describeError } from './logging.ts';
-import { returnPath } from './return-path.ts';
 import { sessionCookie, sessionCookieName } from './session-cookie.ts';
 import { dropSession, SessionEnded, type SessionStore } from './session-store.ts';
 import { beginSignedInSession, saveSession } from './sessions.ts';

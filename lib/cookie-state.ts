@@ -5,7 +5,7 @@
 import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto';
 import type { Request } from 'express';
 import { ConfigurationMistake } from './errors.ts';
-import { failure, type PowerFolderFailureCode } from './failures.ts';
+import type { PowerFolderFailureCode } from './failures.ts';
 import { bare, own } from './json.ts';
 import { readOptions } from './option-names.ts';
 import {
@@ -93,7 +93,7 @@ export class CookieStateStore {
   }
 
   #take(req: Request, state: unknown, meta: StateMetadata): TakenSignIn | Untaken {
-    const no = (code: PowerFolderFailureCode): Untaken => ({ taken: false, reason: failure(code) });
+    const no = (code: PowerFolderFailureCode): Untaken => ({ taken: false, reason: code });
     const problem = unfit(state);
     if (problem) return no(problem);
     const append = appenderOf(req);

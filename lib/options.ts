@@ -1,5 +1,6 @@
 /** The options of a strategy: what they are, and how each is checked, once. */
 import { authorizationRequests } from './authorization.ts';
+import { type AuthorizationPageText, checkedTexts } from './authorization-page.ts';
 import { callbackTest } from './callback-route.ts';
 import { checkedClient, clientOptions, type PowerFolderClientOptions } from './client.ts';
 import { milliseconds, oneOf } from './configuration.ts';
@@ -8,6 +9,7 @@ import { ConfigurationMistake } from './errors.ts';
 import { checkedHeaders } from './headers.ts';
 import type { Hook } from './hooks.ts';
 import type { Transport } from './http.ts';
+import { checkLanguage, type Language, type LanguageOption } from './language.ts';
 import { readOptions } from './option-names.ts';
 import { adviceOnOtherOptions } from './other-strategies.ts';
 import { defaultStateTTL } from './pending-sign-in.ts';
@@ -97,6 +99,21 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
   scope?: string | string[] | undefined;
   /** What joins the members of a list of scopes. @default ' ' */
   scopeSeparator?: string | undefined;
+  /**
+   * The language of what visitors read: the sentences of failures (`info.message`), and the page of `authorizationMethod:
+   * 'POST'`. See {@link LanguageOption}.
+   *
+   * @default 'en'
+   * @example (req) => req.acceptsLanguages('en', 'de')
+   */
+  language?: LanguageOption | undefined;
+  /**
+   * What the page of `authorizationMethod: 'POST'` says, by language, as plain text; what is left out is ours.
+   *
+   * @default `Continue to PowerFolder` and a sentence
+   * @example { de: { title: 'Weiter zur FAUbox', button: 'Weiter' } }
+   */
+  authorizationPage?: Partial<Record<Language, AuthorizationPageText>> | undefined;
   /** State is always sent and checked: `false` is refused, `true` changes nothing. */
   state?: true | undefined;
 }
@@ -116,6 +133,8 @@ const optionNames = Object.keys({
   pkce: true,
   scope: true,
   scopeSeparator: true,
+  language: true,
+  authorizationPage: true,
   state: true,
 } satisfies Record<keyof PowerFolderStrategyOptions, true>) as (keyof PowerFolderStrategyOptions)[];
 
@@ -134,6 +153,8 @@ export interface Settings {
   pendingSignIns: PendingSignIns;
   pkce: boolean;
   skipUserProfile: PowerFolderStrategyOptions['skipUserProfile'];
+  language: LanguageOption | undefined;
+  pageTexts: ReturnType<typeof checkedTexts>;
   decide: ReturnType<typeof verifier>;
   transport: Transport;
   /** What sign-ins are bound to; made for the first one. */
@@ -190,6 +211,8 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
   const { scope, scopeSeparator = ' ' } = options;
   checkScopeSeparator(scopeSeparator);
   if (scope !== undefined) checkScope(scope, scopeSeparator);
+  checkLanguage(options.language);
+  const pageTexts = checkedTexts(options.authorizationPage);
   checkState(options.state);
   return {
     clientID,
@@ -205,6 +228,8 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
     pendingSignIns,
     pkce: pkce !== false,
     skipUserProfile,
+    language: options.language,
+    pageTexts,
     decide,
     transport,
   };

@@ -4,7 +4,7 @@
  */
 import type { Request } from 'express';
 import { PowerFolderError } from './errors.ts';
-import { failure, type PowerFolderFailureCode } from './failures.ts';
+import type { PowerFolderFailureCode } from './failures.ts';
 import { own } from './json.ts';
 import {
   defaultStateTTL,
@@ -65,7 +65,7 @@ export class SessionStateStore implements PendingSignIns {
 
   /** The sign-in that the state belongs to, which is thereby used. Others stay as they are. */
   take(req: Request, state: unknown, meta: StateMetadata): TakenSignIn | Untaken {
-    const no = (code: PowerFolderFailureCode): Untaken => ({ taken: false, reason: failure(code) });
+    const no = (code: PowerFolderFailureCode): Untaken => ({ taken: false, reason: code });
     const problem = unfit(state);
     if (problem) return no(problem);
     const session = sessionOf(req);

@@ -676,7 +676,7 @@ describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
     expect((await browser.visit(location)).status).toBe(200);
   });
 
-  it.each(['access_denied', 'invalid_grant', 'verify_refused'])(
+  it.each(['access_denied', 'invalid_grant', 'verify_refused', 'a sentence'])(
     'R12: by %s hands the state of the application back, to try again with',
     async (code) => {
       const state = { returnTo: '/x' };
@@ -684,13 +684,15 @@ describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
         start: { state },
         options: store(),
         ...(code === 'verify_refused' && { verify: (_) => false }),
+        ...(code === 'a sentence' && { verify: ({ refuse }) => refuse('Only staff.') }),
       });
       if (code === 'invalid_grant') server.failNext('token', { status: 400, body: { error: 'invalid_grant' } });
       const browser = new Browser();
       let page = await browser.visit(`${app.url}/auth/powerfolder`);
       page = await browser.submit(page, 'Log in', { username: server.username, password: server.password });
       page = await browser.submit(page, code === 'access_denied' ? 'Decline' : 'Allow');
-      expect(json(page).failure).toEqual({ code, message: expect.any(String), state });
+      const expected = code === 'a sentence' ? 'verify_refused' : code;
+      expect(json(page).failure).toEqual({ code: expected, message: expect.any(String), state });
     },
   );
 });

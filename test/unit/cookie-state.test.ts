@@ -44,8 +44,8 @@ class Jar {
 
   take(state: string, { bound = meta, cookie = this.header } = {}): unknown {
     const taken = this.store.pendingSignIns(ttl).take(this.request(cookie), state, bound) as never;
-    const { reason, verifier, state: app } = taken as { reason?: { code: string }; verifier?: string; state?: unknown };
-    return reason ? reason.code : { verifier, app };
+    const { reason, verifier, state: app } = taken as { reason?: string; verifier?: string; state?: unknown };
+    return reason ?? { verifier, app };
   }
 }
 

@@ -22,7 +22,7 @@ function begin(store: SessionStateStore, req: Request, app?: unknown, verifier?:
 
 function take(store: SessionStateStore, req: Request, state: unknown, bound = meta) {
   const taken = store.take(req, state, bound);
-  return 'reason' in taken ? (taken.reason as { code: string }).code : { ok: taken.verifier ?? true, app: taken.state };
+  return 'reason' in taken ? taken.reason : { ok: taken.verifier ?? true, app: taken.state };
 }
 
 /** The pending sign-ins as the session holds them. */

@@ -113,9 +113,17 @@ describe('PowerFolderStrategy', () => {
     ['a timeout as a string', { timeout: '10' }, /^timeout must be a whole number/],
     ['a stateTTL below 0', { stateTTL: -1 }, 'stateTTL must be a whole number of milliseconds above 0'],
     ['an endless stateTTL', { stateTTL: Number.POSITIVE_INFINITY }, /^stateTTL must be a whole number/],
-    ['store: true', { store: true }, /^store must be an object with the methods store and verify/],
-    ['a store without verify', { store: { store() {} } }, /^store must be an object with the methods store and verify/],
-    ['store: null', { store: null }, /^store must be an object/],
+    [
+      'store: true',
+      { store: true },
+      /^store must be a CookieStateStore, or an object with the methods store and verify/,
+    ],
+    [
+      'a store without verify',
+      { store: { store() {} } },
+      /^store must be a CookieStateStore, or an object with the methods store and verify/,
+    ],
+    ['store: null', { store: null }, /^store must be a CookieStateStore, or an object/],
     [
       'pkce with a store that forgets the verifier',
       { pkce: true, store: { store(_req: unknown, _done: unknown) {}, verify: noVerify } },
@@ -360,7 +368,7 @@ describe('PowerFolderStrategy', () => {
 
   it('R23: refuses setAgent, naming what there is instead', () => {
     const { _oauth2 } = strategyWith({}) as unknown as { _oauth2: { setAgent(agent: unknown): void } };
-    expect(() => _oauth2.setAgent({})).toThrow(/give the strategy the option dispatcher instead/);
+    expect(() => _oauth2.setAgent({})).toThrow(/give the strategy the options ca and proxy instead/);
   });
 
   it('keeps apart the requests that share it, where it was given to passport.authenticate itself', async () => {
