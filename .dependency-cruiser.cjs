@@ -4,13 +4,16 @@
  */
 const levels = [
   // What stands on nothing of ours.
-  ['errors', 'failures', 'hooks', 'json', 'passport-guards', 'redact', 'used-states', 'authorization-page'],
+  ['errors', 'failures', 'hooks', 'json', 'passport-guards', 'redact', 'used-states', 'authorization-page', 'cookies'],
   // One exchange with the server.
   ['connections', 'exchange-errors', 'http'],
   // What is configured.
   ['configuration', 'headers', 'option-names', 'other-strategies', 'scope', 'url'],
   // The steps of RFC 6749, and what is known of the user then.
-  ['authorization', 'callback-route', 'profile', 'registration', 'state', 'state-store', 'token', 'verify'],
+  [
+    ...['authorization', 'callback-route', 'profile', 'registration', 'token', 'verify'],
+    ...['state', 'cookie-state', 'pending-sign-in', 'state-store'],
+  ],
   // The life of the tokens.
   ['client', 'keeper', 'node-oauth'],
   ['options', 'outcome', 'request-options'],

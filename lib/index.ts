@@ -2,6 +2,7 @@
 export { AuthorizationError, InternalOAuthError, TokenError } from 'passport-oauth2';
 export { callbackRoute } from './callback-route.ts';
 export { PowerFolderClient, type PowerFolderClientOptions } from './client.ts';
+export { CookieStateStore, type CookieStateStoreOptions } from './cookie-state.ts';
 export { PowerFolderError, type PowerFolderErrorCode } from './errors.ts';
 export type { PowerFolderFailure, PowerFolderFailureCode } from './failures.ts';
 export type { KeepTokensOptions, PowerFolderTokenKeeper, UserID } from './keeper.ts';

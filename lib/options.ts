@@ -3,14 +3,16 @@ import { authorizationRequests } from './authorization.ts';
 import { callbackTest } from './callback-route.ts';
 import { checkedClient, clientOptions, type PowerFolderClientOptions } from './client.ts';
 import { milliseconds, oneOf } from './configuration.ts';
+import { CookieStateStore } from './cookie-state.ts';
 import { ConfigurationMistake } from './errors.ts';
 import { checkedHeaders } from './headers.ts';
 import type { Hook } from './hooks.ts';
 import type { Transport } from './http.ts';
 import { readOptions } from './option-names.ts';
 import { adviceOnOtherOptions } from './other-strategies.ts';
+import { defaultStateTTL } from './pending-sign-in.ts';
 import { checkScope } from './scope.ts';
-import { defaultStateTTL, SessionStateStore } from './state.ts';
+import { SessionStateStore } from './state.ts';
 import { calledStore, type PendingSignIns, type StateMetadata, type StateStore } from './state-store.ts';
 import { checkedCallbackURL, checkedURL } from './url.ts';
 import { verifier } from './verify.ts';
@@ -66,12 +68,22 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
    * @default false
    */
   passReqToCallback?: boolean | undefined;
-  /** Where pending sign-ins are kept: an object with passport-oauth2's `store` and `verify`. @default the session */
-  store?: StateStore | undefined;
-  /** Key of the pending sign-ins in the session; none that sessions use themselves. @default 'powerfolder' */
+  /**
+   * Where pending sign-ins are kept: in cookies by a {@link CookieStateStore}, or by an object with passport-oauth2's `store`
+   * and `verify`.
+   *
+   * @default the session
+   */
+  store?: StateStore | CookieStateStore | undefined;
+  /**
+   * Key of the pending sign-ins in the session; none that sessions use themselves. Not beside `store`.
+   *
+   * @default 'powerfolder'
+   */
   sessionKey?: string | undefined;
   /**
-   * Milliseconds in which a sign-in has to be finished.
+   * Milliseconds in which a sign-in has to be finished, in the session and in a {@link CookieStateStore}; a store of the
+   * application's has its own.
    *
    * @default 600_000, ten minutes
    */
@@ -182,6 +194,9 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
   const { store, sessionKey, stateTTL = defaultStateTTL } = options;
   checkStore(store);
   checkSessionKey(sessionKey);
+  if (store && sessionKey !== undefined) {
+    throw new ConfigurationMistake('sessionKey', 'has no effect beside store, which keeps nothing there; remove it');
+  }
   milliseconds('stateTTL', stateTTL);
   oneOf('pkce', pkce, [false, true, 'S256']);
   const { scope, scopeSeparator = ' ' } = options;
@@ -199,9 +214,12 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
     tokenURL,
     userProfileURL,
     refreshByGET,
-    pendingSignIns: store
-      ? calledStore(store as unknown as { store: Hook; verify: Hook }, pkce !== false)
-      : new SessionStateStore({ key: sessionKey, ttl: stateTTL }),
+    pendingSignIns:
+      store instanceof CookieStateStore
+        ? store.pendingSignIns(stateTTL)
+        : store
+          ? calledStore(store as unknown as { store: Hook; verify: Hook }, pkce !== false)
+          : new SessionStateStore({ key: sessionKey, ttl: stateTTL }),
     pkce: pkce !== false,
     skipUserProfile,
     decide,
@@ -222,12 +240,12 @@ function checkState(state: unknown): void {
 }
 
 function checkStore(store: unknown): void {
-  if (store === undefined) return;
+  if (store === undefined || store instanceof CookieStateStore) return;
   const { store: begin, verify } = Object(store) as Record<string, unknown>;
   if (typeof begin === 'function' && typeof verify === 'function') return;
   throw new ConfigurationMistake(
     'store',
-    'must be an object with the methods store and verify; leave it out to use the session',
+    'must be an object with the methods store and verify, or new CookieStateStore({ secret }); leave it out to use the session',
   );
 }
 
