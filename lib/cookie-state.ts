@@ -152,7 +152,7 @@ class PendingInCookies implements PendingSignIns {
   #opened(cookies: [name: string, value: string][]): Map<string, { pending: PendingSignIn; size: number }> {
     const opened = new Map<string, { pending: PendingSignIn; size: number }>();
     for (const [name, value] of cookies) {
-      const pending = opened.has(name) ? undefined : this.#open(name, value);
+      const pending = this.#open(name, value);
       if (pending) opened.set(name, { pending, size: sizeInRequest(name, value) });
     }
     return opened;
@@ -193,9 +193,9 @@ class PendingInCookies implements PendingSignIns {
 const nonceLength = 12;
 const tagLength = 16;
 
-/** A check of the secrets, and a copy of the list. They are not quoted in messages. */
+/** They are not quoted in messages. */
 function checkedSecrets(secret: unknown): string[] {
-  const secrets: unknown[] = Array.isArray(secret) ? [...secret] : [secret];
+  const secrets: unknown[] = Array.isArray(secret) ? secret : [secret];
   if (secrets.length === 0) {
     throw new ConfigurationMistake('secret', `is an empty list; give ${shortestSecret} random characters or more`);
   }

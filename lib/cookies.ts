@@ -8,7 +8,7 @@ import { own } from './json.ts';
  * out.
  */
 export function requestCookies(req: Request, name: RegExp): [name: string, value: string][] {
-  const header = own(req.headers ?? {}, 'cookie');
+  const header = own(req.headers, 'cookie');
   if (typeof header !== 'string') return [];
   return header.split(';').flatMap((pair): [string, string][] => {
     const end = pair.indexOf('=');

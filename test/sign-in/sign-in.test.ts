@@ -4,6 +4,7 @@ import type { Request } from 'express';
 import session from 'express-session';
 import passport from 'passport';
 import {
+  type CookieStateStore,
   PowerFolderStrategy,
   type PowerFolderStrategyOptions,
   type PowerFolderVerifyFunction,
@@ -17,15 +18,19 @@ import {
 import passport06 from 'passport06';
 import { expressVersions, startTestApp, type TestApp, type TestAppOptions } from '../support/app.ts';
 import { Browser, type Page } from '../support/browser.ts';
+import { CookieBrowser, placesToWait } from '../support/state-stores.ts';
 import { until } from '../support/until.ts';
-import { authorizationURLOf, callStrategy } from '../support/without-framework.ts';
+import { callStrategy } from '../support/without-framework.ts';
 
 let server: PowerFolderServer;
 let app: TestApp;
+/** Where pending sign-ins wait: undefined for the session. */
+let store: CookieStateStore | undefined;
 
 afterEach(async () => {
   await app?.close();
   await server?.close();
+  store = undefined;
 });
 
 type AppOptions = Omit<Partial<TestAppOptions>, 'options'> & { options?: Partial<PowerFolderStrategyOptions> };
@@ -33,7 +38,8 @@ type AppOptions = Omit<Partial<TestAppOptions>, 'options'> & { options?: Partial
 async function start(serverOptions: PowerFolderServerOptions = {}, appOptions: AppOptions = {}) {
   server = await startPowerFolderServer({ autoApprove: 'ada', ...serverOptions });
   const { url: serverURL, clientID, clientSecret } = server;
-  app = await startTestApp({ ...appOptions, options: { serverURL, clientID, clientSecret, ...appOptions.options } });
+  const options = { serverURL, clientID, clientSecret, ...(store && { store }), ...appOptions.options };
+  app = await startTestApp({ ...appOptions, options });
 }
 
 /** Goes as far as the server's answer, and gives the URL that it redirects to, unvisited. */
@@ -51,7 +57,14 @@ async function signIn(browser = new Browser()): Promise<Page> {
 const json = (page: Page) => JSON.parse(page.text);
 const requestsTo = (endpoint: string) => server.requests.filter((request) => request.endpoint === endpoint);
 
-describe.each(expressVersions)('the whole sign-in in %s', (_, express) => {
+const wholeSignIns = expressVersions.flatMap(([name, express]) =>
+  placesToWait.map(([place, makeStore]) => [name, place, express, makeStore] as const),
+);
+describe.each(wholeSignIns)('the whole sign-in in %s, pending in %s', (_, _place, express, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
   describe.each(['path', 'query'] as const)('with a %s callback', (callbackStyle) => {
     it.each(['GET', 'POST'] as const)(
       'by %s authorization, past log-in and consent, ends with tokens and a profile',
@@ -601,7 +614,11 @@ describe('the hooks of passport-oauth2', () => {
   });
 });
 
-describe('a sign-in that does not succeed', () => {
+describe.each(placesToWait)('a sign-in that does not succeed, pending in %s', (_, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
   it('R17: fails with nothing in the callback, and goes nowhere', async () => {
     await start();
     for (const path of ['/oauth', '/oauth/', '/oauth?state=x', '/oauth/state=x', '/oauth/x', '/oauth?foo=bar']) {
@@ -685,13 +702,23 @@ describe('a sign-in that does not succeed', () => {
           clientID: server.clientID,
           clientSecret: 'x',
           callbackURL: mine.callbackURL,
+          ...(store && { store }),
           ...options,
         },
         () => false,
       );
       const session = {};
-      const state = (await authorizationURLOf(mine.strategy, undefined, session)).searchParams.get('state');
-      const end = await callStrategy(other, { originalUrl: `/oauth/code=x&state=${state}`, session });
+      const visitor = new CookieBrowser([]);
+      const visit = async (strategy: PowerFolderStrategy, originalUrl: string) => {
+        const { headers, res } = visitor.request();
+        const request = { originalUrl, session, headers, res };
+        const end = await callStrategy(strategy, request);
+        visitor.keep(request as never);
+        return end;
+      };
+      const begun = await visit(mine.strategy, '/auth/powerfolder');
+      const state = new URL(String(begun.given[0])).searchParams.get('state');
+      const end = await visit(other, `/oauth/code=x&state=${state}`);
       expect(end).toMatchObject({ action: 'fail', given: [{ code: 'state_mismatch' }, 403] });
     }
     expect(requestsTo('token')).toEqual([]);
@@ -870,8 +897,10 @@ describe('a sign-in that does not succeed', () => {
     await start({ accountShape });
     expect(json(await signIn()).user.profile.username).toBe('ada');
   });
+});
 
-  it('without a session says so', async () => {
+describe('without a session', () => {
+  it('a sign-in says so', async () => {
     await start({}, { sessions: false });
     expect(json(await signIn()).error).toMatchObject({ code: 'session_required' });
     expect(json(await new Browser().visit(`${app.url}/oauth/code=x&state=y`)).failure.code).toBe('session_missing');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { PowerFolderStrategyOptions } from 'passport-powerfolder';
+import { CookieStateStore, type PowerFolderStrategyOptions } from 'passport-powerfolder';
 import {
   type PowerFolderServer,
   type PowerFolderServerOptions,
@@ -21,6 +21,8 @@ export interface Neighbour {
 
 /** What a test changes: options of the strategy, and of the simulated server. */
 export interface NeighbourOptions {
+  /** Secret of a CookieStateStore for an application in a process of its own, to which no store can be sent. */
+  cookieSecret?: string | undefined;
   strategy?: Partial<PowerFolderStrategyOptions>;
   powerfolder?: PowerFolderServerOptions;
 }
@@ -49,10 +51,10 @@ export async function startNeighbour(make: Make, { strategy, powerfolder }: Neig
 /** The same with an application that jest cannot load, as parts of it are ES modules: `fixture` calls {@link serveHere}. */
 export async function startNeighbourProcess(
   fixture: string,
-  { strategy, powerfolder }: NeighbourOptions = {},
+  { strategy, powerfolder, cookieSecret }: NeighbourOptions = {},
 ): Promise<Neighbour> {
   const server = await startPowerFolderServer({ autoApprove: 'ada', ...powerfolder });
-  const options = JSON.stringify({ ...required(server), ...strategy });
+  const options = JSON.stringify({ cookieSecret, ...required(server), ...strategy });
   const child = spawn(process.execPath, ['--import', 'tsx', `test/fixtures/${fixture}`, options], {
     cwd: join(__dirname, '../..'),
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -83,7 +85,9 @@ async function addressOf({ stdout }: ChildProcess): Promise<string> {
 
 /** In a process of its own: serves the application with the options given to the process, and says where. */
 export async function serveHere(make: Make): Promise<void> {
-  const { url } = await serve(make, JSON.parse(process.argv[2] ?? '{}'));
+  const { cookieSecret, ...options } = JSON.parse(process.argv[2] ?? '{}');
+  const store = cookieSecret && new CookieStateStore({ secret: cookieSecret });
+  const { url } = await serve(make, { ...options, ...(store && { store }) });
   console.log(`listening at ${url}`);
 }
 

@@ -3,7 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Request } from 'express';
-import type { CookieStateStoreOptions } from 'passport-powerfolder';
+import { CookieStateStore, type CookieStateStoreOptions } from 'passport-powerfolder';
 import type { PendingSignIns, StateMetadata } from '../../lib/state-store.ts';
 
 export const meta: StateMetadata = {
@@ -88,6 +88,12 @@ export function setCookies(request: Request): string[] {
   return [request.res?.getHeader('set-cookie') ?? []].flat().map(String);
 }
 
+/** The option `store` for both: for the session there is none. */
+export const placesToWait: [place: string, makeStore: () => CookieStateStore | undefined][] = [
+  ['the session', () => undefined],
+  ['cookies', () => new CookieStateStore({ secret: cookieSecret })],
+];
+
 export interface StateStoreKind {
   /** @param module The store's, where it is not to be the one of all tests. */
   make(ttl?: number, module?: unknown): PendingSignIns;
@@ -103,8 +109,8 @@ export function cookieStore(
   options: CookieStateStoreOptions = { secret: cookieSecret },
   module: unknown = require(lib('cookie-state.ts')),
 ): PendingSignIns {
-  const { CookieStateStore } = module as typeof import('../../lib/cookie-state.ts');
-  return new CookieStateStore(options).pendingSignIns(ttl);
+  const { CookieStateStore: Store } = module as typeof import('../../lib/cookie-state.ts');
+  return new Store(options).pendingSignIns(ttl);
 }
 
 export const stateStores: [string, StateStoreKind][] = [

@@ -125,7 +125,9 @@ describe('CookieStateStore', () => {
 
   it('R3: says of a browser that sent no cookie of a pending sign-in that it sent none', () => {
     const state = begin(store, new CookieBrowser());
-    for (const header of ['', 'lang=de', 'powerfolder-=x; __Host-powerfolder-short=x', '__host-powerfolder-x=y']) {
+    const without = `__Host-powerfolder-${'x'.repeat(23)}; ${'x'.repeat(22)}`;
+    const others = ['lang=de', 'powerfolder-=x; __Host-powerfolder-short=x', '__host-powerfolder-x=y', without];
+    for (const header of ['', ...others]) {
       const request = new CookieBrowser().request(header);
       expect(store.take(request, state, meta)).toMatchObject({ reason: { code: 'session_missing' } });
       expect(setCookies(request)).toEqual([]);
@@ -191,6 +193,22 @@ describe('CookieStateStore', () => {
       expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThanOrEqual(3072);
       expect(browser.count()).toBeLessThanOrEqual(8);
     }
+  });
+
+  it('lets the oldest go in whatever order the browser sends them', () => {
+    const browser = new CookieBrowser();
+    const start = Date.now();
+    const now = jest.spyOn(Date, 'now');
+    const states = Array.from({ length: 9 }, (_, index) => {
+      now.mockReturnValue(start + index);
+      if (index === 8)
+        [...browser.jar].reverse().forEach(([name, value]) => {
+          browser.jar.delete(name);
+          browser.jar.set(name, value);
+        });
+      return begin(store, browser);
+    });
+    expect(states.map((state) => typeof take(store, browser, state))).toEqual(['string', ...Array(8).fill('object')]);
   });
 
   it('has room for eight with a return path of 80 characters and PKCE', () => {
