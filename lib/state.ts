@@ -58,16 +58,18 @@ export class SessionStateStore implements PendingSignIns {
       );
     }
     const state = randomState();
-    const entry: SessionEntry = { state, ...pendingSignIn(this.#ttl, verifier, appState, meta) };
-    const alone = sizeOf([entry]);
-    if (alone > mostBytes) throw tooLong(alone, 'of the session', mostBytes);
     const now = Date.now();
     const pending = read(notInherited(session, this.#key)).filter(({ until }) => until > now);
-    while (pending.length > 0 && (pending.length >= mostPending || sizeOf([...pending, entry]) > mostBytes)) {
+    pending.push({ state, ...pendingSignIn(this.#ttl, verifier, appState, meta) });
+    let text = JSON.stringify(pending);
+    while (pending.length > 1 && (pending.length > mostPending || Buffer.byteLength(text) > mostBytes)) {
       const spent = pending.findIndex((one) => own(one, 'used'));
       pending.splice(Math.max(spent, 0), 1);
+      text = JSON.stringify(pending);
     }
-    session[this.#key] = JSON.stringify([...pending, entry]);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > mostBytes) throw tooLong(bytes, 'of the session', mostBytes);
+    session[this.#key] = text;
     return state;
   }
 
@@ -88,10 +90,6 @@ export class SessionStateStore implements PendingSignIns {
     }
     return answer;
   }
-}
-
-function sizeOf(entries: SessionEntry[]): number {
-  return Buffer.byteLength(JSON.stringify(entries));
 }
 
 /** What is in the session under the store's name. It may be another's: whatever does not look like ours is left out. */

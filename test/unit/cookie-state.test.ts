@@ -1,3 +1,4 @@
+import { createCipheriv, createDecipheriv, hash, hkdfSync } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { inspect } from 'node:util';
@@ -86,6 +87,36 @@ describe('CookieStateStore', () => {
     const other = new CookieBrowser();
     begin(store, other, app, 'sentinel-of-pkce-verifier');
     expect(other.pending()[0]?.[1].slice(0, 8)).not.toBe(pair[1].slice(0, 8));
+  });
+
+  it('is sealed by AES-256-GCM with its name, by a key of HKDF, and holds what is needed: anything else does not count', () => {
+    const browser = new CookieBrowser([]);
+    const state = begin(store, browser, { returnTo: '/x' }, 'verifier');
+    const [[name, value] = ['', '']] = browser.pending();
+    expect(name).toBe(`__Host-powerfolder-${hash('sha256', state, 'base64url').slice(0, 22)}`);
+    const key = Buffer.from(hkdfSync('sha256', cookieSecret, '', 'passport-powerfolder pending sign-ins', 32));
+    const bytes = Buffer.from(value, 'base64url');
+    const nonce = bytes.subarray(0, 12);
+    const open = createDecipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(name)).setAuthTag(bytes.subarray(-16));
+    const pending = JSON.parse(open.update(bytes.subarray(12, -16)).toString() + open.final().toString());
+    expect(pending).toEqual({
+      until: expect.any(Number),
+      for: expect.stringMatching(/^[\w-]{22}$/),
+      app: { returnTo: '/x' },
+      pkce: 'verifier',
+    });
+
+    const sealed = (json: unknown) => {
+      const seal = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(name));
+      const text = Buffer.concat([seal.update(JSON.stringify(json)), seal.final()]);
+      return new CookieBrowser([[name, Buffer.concat([nonce, text, seal.getAuthTag()]).toString('base64url')]]);
+    };
+    const { until, for: bound, ...neither } = pending;
+    const strange = [null, [], {}, 'x', neither, { until }, { for: bound }, { ...pending, until: String(until) }];
+    for (const json of [...strange, { ...pending, for: {} }, { ...pending, pkce: 5 }, { ...pending, pkce: null }]) {
+      expect([json, take(store, sealed(json), state)]).toEqual([json, 'state_unknown']);
+    }
+    expect(take(store, sealed(pending), state)).toEqual({ ok: 'verifier', app: { returnTo: '/x' } });
   });
 
   it('opens no cookie that was moved to another name', () => {
