@@ -5,6 +5,7 @@
 const levels = [
   // What stands on nothing of ours.
   [
+    'cookies',
     'errors',
     'failures',
     'hooks',

@@ -71,15 +71,21 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
    */
   passReqToCallback?: boolean | undefined;
   /**
-   * Where pending sign-ins are kept: a {@link CookieStateStore}, or an object with passport-oauth2's `store` and `verify`.
+   * Where pending sign-ins are kept: in cookies by a {@link CookieStateStore}, or by an object with passport-oauth2's `store`
+   * and `verify`.
    *
    * @default the session
    */
   store?: CookieStateStore | StateStore | undefined;
-  /** Key of the pending sign-ins in the session; none that sessions use themselves. @default 'powerfolder' */
+  /**
+   * Key of the pending sign-ins in the session; none that sessions use themselves. Not beside `store`.
+   *
+   * @default 'powerfolder'
+   */
   sessionKey?: string | undefined;
   /**
-   * Milliseconds in which a sign-in has to be finished.
+   * Milliseconds in which a sign-in has to be finished, in the session and in a {@link CookieStateStore}. A store of the
+   * application's has its own.
    *
    * @default 600_000, ten minutes
    */
@@ -255,7 +261,7 @@ function checkedStore(options: PowerFolderStrategyOptions, pkce: boolean): Pendi
   if (sessionKey !== undefined) {
     throw new ConfigurationMistake(
       'sessionKey',
-      'has no effect beside a store, which keeps pending sign-ins elsewhere; remove it',
+      'has no effect beside store, which keeps nothing there; remove it',
     );
   }
   if (store instanceof CookieStateStore) return store.pendingSignIns(ttl);
@@ -263,7 +269,7 @@ function checkedStore(options: PowerFolderStrategyOptions, pkce: boolean): Pendi
   if (typeof begin !== 'function' || typeof verify !== 'function') {
     throw new ConfigurationMistake(
       'store',
-      'must be a CookieStateStore, or an object with the methods store and verify; leave it out to use the session',
+      'must be an object with the methods store and verify, or new CookieStateStore({ secret }); leave it out to use the session',
     );
   }
   if (options.stateTTL !== undefined) {

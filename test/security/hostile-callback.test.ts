@@ -10,7 +10,7 @@ import { readAuthorizationResponse } from '../../lib/authorization.ts';
 import { expressVersions, startTestApp, type TestApp } from '../support/app.ts';
 import { Browser } from '../support/browser.ts';
 import { rounds } from '../support/rounds.ts';
-import { stateStores } from '../support/state-stores.ts';
+import { placesToWait } from '../support/state-stores.ts';
 
 let server: PowerFolderServer;
 beforeAll(async () => {
@@ -325,7 +325,7 @@ const filled = (template: string, code: string, state: string) =>
     .replaceAll('=X', `=${X}`);
 
 const combinations = expressVersions.flatMap(([version, express]) =>
-  stateStores.map(([kept, store]) => [version, kept, express, store] as const),
+  placesToWait.map(([kept, makeStore]) => [version, kept, express, () => ({ store: makeStore() })] as const),
 );
 
 describe.each(combinations)(

@@ -116,14 +116,14 @@ describe('PowerFolderStrategy', () => {
     [
       'store: true',
       { store: true },
-      /^store must be a CookieStateStore, or an object with the methods store and verify/,
+      /^store must be an object with the methods store and verify/,
     ],
     [
       'a store without verify',
       { store: { store() {} } },
-      /^store must be a CookieStateStore, or an object with the methods store and verify/,
+      /^store must be an object with the methods store and verify/,
     ],
-    ['store: null', { store: null }, /^store must be a CookieStateStore, or an object/],
+    ['store: null', { store: null }, /^store must be an object/],
     [
       'pkce with a store that forgets the verifier',
       { pkce: true, store: { store(_req: unknown, _done: unknown) {}, verify: noVerify } },
