@@ -259,10 +259,7 @@ function checkedStore(options: PowerFolderStrategyOptions, pkce: boolean): Pendi
   const ttl = milliseconds('stateTTL', stateTTL);
   if (store === undefined) return new SessionStateStore({ key: sessionKey, ttl });
   if (sessionKey !== undefined) {
-    throw new ConfigurationMistake(
-      'sessionKey',
-      'has no effect beside store, which keeps nothing there; remove it',
-    );
+    throw new ConfigurationMistake('sessionKey', 'has no effect beside store, which keeps nothing there; remove it');
   }
   if (store instanceof CookieStateStore) return store.pendingSignIns(ttl);
   const { store: begin, verify } = Object(store) as Record<string, unknown>;

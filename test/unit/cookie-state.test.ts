@@ -160,7 +160,7 @@ describe('CookieStateStore', () => {
     const others = ['lang=de', 'powerfolder-=x; __Host-powerfolder-short=x', '__host-powerfolder-x=y', without];
     for (const header of ['', ...others]) {
       const request = new CookieBrowser().request(header);
-      expect(store.take(request, state, meta)).toMatchObject({ reason: { code: 'session_missing' } });
+      expect(store.take(request, state, meta)).toMatchObject({ reason: 'session_missing' });
       expect(setCookies(request)).toEqual([]);
     }
   });

@@ -113,16 +113,8 @@ describe('PowerFolderStrategy', () => {
     ['a timeout as a string', { timeout: '10' }, /^timeout must be a whole number/],
     ['a stateTTL below 0', { stateTTL: -1 }, 'stateTTL must be a whole number of milliseconds above 0'],
     ['an endless stateTTL', { stateTTL: Number.POSITIVE_INFINITY }, /^stateTTL must be a whole number/],
-    [
-      'store: true',
-      { store: true },
-      /^store must be an object with the methods store and verify/,
-    ],
-    [
-      'a store without verify',
-      { store: { store() {} } },
-      /^store must be an object with the methods store and verify/,
-    ],
+    ['store: true', { store: true }, /^store must be an object with the methods store and verify/],
+    ['a store without verify', { store: { store() {} } }, /^store must be an object with the methods store and verify/],
     ['store: null', { store: null }, /^store must be an object/],
     [
       'pkce with a store that forgets the verifier',
