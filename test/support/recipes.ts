@@ -17,7 +17,7 @@ export function blocksOf(page: string, language: string): string[] {
 
 /** What the block that exports a name exports. The package in it is this one. */
 export function recipe<T>(page: string, name: string): T {
-  const code = blocksOf(page, 'ts').find((block) =>
+  const code = [...blocksOf(page, 'ts'), ...blocksOf(page, 'js')].find((block) =>
     new RegExp(`export (async )?(function|const) ${name}\\b`).test(block),
   );
   if (!code) throw new Error(`${page} has no ${name}`);
