@@ -1,6 +1,7 @@
 /** The connections to PowerFolder servers, which stay open between sign-ins: direct, or through a proxy. */
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { buildConnector, Client } from 'undici';
+// Bun has an "undici" of its own, without Client; by its file it finds the one that is installed.
+import { buildConnector, Client } from 'undici/index.js';
 import { ProxyError } from './exchange-errors.ts';
 import { bare } from './json.ts';
 import type { HTTPProxy, ProxyTo } from './proxy.ts';
