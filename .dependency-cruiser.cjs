@@ -4,14 +4,27 @@
  */
 const levels = [
   // What stands on nothing of ours.
-  ['errors', 'failures', 'hooks', 'json', 'passport-guards', 'redact', 'used-states', 'authorization-page'],
+  [
+    'cookies',
+    'errors',
+    'failures',
+    'hooks',
+    'json',
+    'loopback',
+    'passport-guards',
+    'language',
+    'redact',
+    'return-path',
+    'used-states',
+  ],
   // One exchange with the server.
-  ['connections', 'exchange-errors', 'http'],
+  ['ca', 'connections', 'exchange-errors', 'http', 'proxy'],
   // What is configured.
   ['configuration', 'headers', 'option-names', 'other-strategies', 'scope', 'url'],
   // The steps of RFC 6749, and what is known of the user then.
   [
     'authorization',
+    'authorization-page',
     'callback-route',
     'cookie-state',
     'pending-sign-in',

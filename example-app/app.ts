@@ -20,7 +20,7 @@ import {
   type SignedInUser,
   signInRoutes,
 } from './sign-in.ts';
-import { orSignInAgain, tokensOf } from './tokens.ts';
+import { keepTokens, orSignInAgain, tokensOf } from './tokens.ts';
 
 export interface Services {
   sessionStore: SessionStore;
@@ -84,7 +84,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
 
   const account: RequestHandler = async (req, res) => {
     const user = currentUser(req) as SignedInUser;
-    const { expiresAt, refreshToken } = await tokensOf(req);
+    const { expiresAt, refreshToken } = await tokensOf(req.sessionID, sessionStore);
     res.render('account', {
       initials: initials(user.displayName),
       quota: quota(user),
@@ -99,7 +99,7 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   };
   pages.get('/account', requireSignIn(base), orSignInAgain(base, account));
 
-  pages.use(folderRoutes(config, strategy));
+  pages.use(folderRoutes(config, keepTokens(strategy, sessionStore)));
 
   app.use(mount, pages);
   app.use((_req, res) => {

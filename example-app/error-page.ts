@@ -1,7 +1,7 @@
 /** The page about what went wrong. */
 import type { ErrorRequestHandler } from 'express';
+import { returnPath } from 'passport-powerfolder';
 import type { AppConfig } from './config.ts';
-import { returnPath } from './return-path.ts';
 import { dropSession, SessionEnded } from './session-store.ts';
 import { signInURL } from './sign-in.ts';
 import { StorageError } from './storage.ts';

@@ -1,18 +1,18 @@
 /** The user's folders and files, by WebDAV with the user's access token. */
 import { pipeline } from 'node:stream/promises';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
-import type { PowerFolderStrategy } from 'passport-powerfolder';
+import type { PowerFolderTokenKeeper } from 'passport-powerfolder';
 import type { AppConfig } from './config.ts';
 import { formatBytes, formatDate } from './format.ts';
 import { requireSignIn } from './sign-in.ts';
-import { orSignInAgain, withAccessToken } from './tokens.ts';
+import { orSignInAgain } from './tokens.ts';
 import { WebDAV } from './webdav.ts';
 import { WebDAVError } from './webdav-error.ts';
 
 /** How long a file may stand still on its way to the visitor, who may have paused, in ms. */
 const longestPause = 120_000;
 
-export function folderRoutes(config: AppConfig, strategy: PowerFolderStrategy): Router {
+export function folderRoutes(config: AppConfig, keeper: PowerFolderTokenKeeper<string>): Router {
   const base = config.basePath;
   const webDAV = new WebDAV(config.powerFolder.serverURL);
   const link = (route: 'folders' | 'files', names: string[]) =>
@@ -21,7 +21,7 @@ export function folderRoutes(config: AppConfig, strategy: PowerFolderStrategy): 
 
   const showFolder: RequestHandler = async (req, res) => {
     const names = namesIn(req);
-    const folder = await withAccessToken(req, strategy, (accessToken) => webDAV.readFolder(accessToken, names));
+    const folder = await keeper.use(req.sessionID, (accessToken) => webDAV.readFolder(accessToken, names));
     if (folder === 'file') return res.redirect(link('files', names));
 
     const { entries, omitted, tooMany } = folder;
@@ -44,7 +44,7 @@ export function folderRoutes(config: AppConfig, strategy: PowerFolderStrategy): 
 
   const sendFile: RequestHandler = async (req, res) => {
     const names = namesIn(req);
-    const file = await withAccessToken(req, strategy, (accessToken) => webDAV.openFile(accessToken, names, req));
+    const file = await keeper.use(req.sessionID, (accessToken) => webDAV.openFile(accessToken, names, req));
     if (file === 'folder') return res.redirect(link('folders', names));
 
     res.status(file.status).set(file.headers);

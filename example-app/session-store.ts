@@ -7,15 +7,7 @@ import type { PowerFolderTokens } from 'passport-powerfolder';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { sessionCookie } from './session-cookie.ts';
-import {
-  type Change,
-  longestText,
-  MemoryStorage,
-  openRedisStorage,
-  proveWrite,
-  type Storage,
-  StorageError,
-} from './storage.ts';
+import { type Change, longestText, MemoryStorage, openRedisStorage, type Storage, StorageError } from './storage.ts';
 
 declare module 'express-session' {
   interface SessionData {
@@ -80,7 +72,7 @@ export class SessionStore extends Store {
 
   /** Whether sessions can be written. */
   async ready(): Promise<boolean> {
-    return await proveWrite(this.storage).then(
+    return await this.storage.proveWrite().then(
       () => true,
       () => false,
     );
@@ -165,18 +157,13 @@ export class SessionStore extends Store {
     return undefined;
   }
 
-  /** Replaces tokens, if they are still the same and the session lasts. @returns those that the session has then. */
-  async replaceTokens(
-    id: string,
-    from: PowerFolderTokens,
-    to: PowerFolderTokens,
-  ): Promise<PowerFolderTokens | undefined> {
+  /** Replaces tokens, if they are still the same and the session lasts. @returns whether it did. */
+  async replaceTokens(id: string, from: PowerFolderTokens, to: PowerFolderTokens): Promise<boolean> {
     const ttl = idleLifetime;
-    const replaced = await this.storage.change(
+    return await this.storage.change(
       { key: sessionKey(id), if: 'present', ttl },
-      { key: tokensKey(id), is: serialized(from), value: serialized(to), ttl },
+      { key: tokensKey(id), is: tokensText(from), value: tokensText(to), ttl },
     );
-    return replaced ? to : await this.loadTokens(id);
   }
 
   /** Does something with the tokens of a session while no other request does, in this instance or another. */
@@ -215,7 +202,7 @@ export class SessionStore extends Store {
     const replaces = known ? undefined : this.#replaces.get(session);
     const changes: Change[] = [
       { key: sessionKey(id), if: known ? 'present' : 'absent', value: serialized(data), ttl },
-      tokens ? { key: tokensKey(id), value: serialized(tokens), ttl } : { key: tokensKey(id), ttl },
+      tokens ? { key: tokensKey(id), value: tokensText(tokens), ttl } : { key: tokensKey(id), ttl },
     ];
     if (replaces !== undefined) {
       changes.push(
@@ -242,6 +229,11 @@ export class SessionStore extends Store {
 
 function lifetime({ signedInAt }: Partial<SessionData>): number {
   return signedInAt === undefined ? anonymousLifetime : idleLifetime;
+}
+
+/** The same tokens have the same text. */
+function tokensText({ accessToken, refreshToken, expiresAt }: PowerFolderTokens): string {
+  return serialized({ accessToken, refreshToken, expiresAt });
 }
 
 /** What is too long is refused here, as it could not be read again. */

@@ -1,22 +1,23 @@
 /** Signing in with PowerFolder, and out: the strategy, its routes, and what a sign-in leaves in the session. */
-import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { Router } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import passport from 'passport';
 import {
+  CookieStateStore,
   callbackRoute,
   type PowerFolderAuthenticateOptions,
   type PowerFolderFailure,
   PowerFolderStrategy,
   type PowerFolderTokens,
+  returnPath,
 } from 'passport-powerfolder';
 import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { describeError } from './logging.ts';
-import { returnPath } from './return-path.ts';
 import { sessionCookie, sessionCookieName } from './session-cookie.ts';
 import { dropSession, SessionEnded, type SessionStore } from './session-store.ts';
-import { beginSignedInSession, saveSession } from './sessions.ts';
+import { beginSignedInSession } from './sessions.ts';
 import { StorageError } from './storage.ts';
 
 /** Who is signed in, as the session on the server keeps it. */
@@ -38,8 +39,11 @@ export function currentUser(req: Request): SignedInUser | undefined {
   return req.user as SignedInUser | undefined;
 }
 
-export function createStrategy({ baseURL, powerFolder, authorizationMethod }: AppConfig): PowerFolderStrategy {
-  const options = { ...powerFolder, callbackURL: `${baseURL}/oauth`, authorizationMethod };
+export function createStrategy(config: AppConfig): PowerFolderStrategy {
+  const { baseURL, powerFolder, authorizationMethod, sessionSecrets } = config;
+  // Sign-ins that were begun wait in cookies: tabs do not get into each other's way, and nothing is kept for who leaves.
+  const store = new CookieStateStore({ secret: sessionSecrets });
+  const options = { ...powerFolder, callbackURL: `${baseURL}/oauth`, authorizationMethod, store };
   return new PowerFolderStrategy(options, ({ tokens, profile }): NewlySignedIn => {
     // Here an application with a database would find or create its user, or return false to refuse.
     const { id, username, displayName, emails = [], _json: account } = profile;
@@ -98,10 +102,28 @@ export function createPassport(strategy: PowerFolderStrategy): passport.Authenti
 /** Lets signed-in visitors pass; others sign in and come back. */
 export function requireSignIn(base: string): RequestHandler {
   return (req, res, next) => {
-    if (req.user) next();
-    else res.redirect(`${base}/auth/powerfolder?returnTo=${encodeURIComponent(req.originalUrl)}`);
+    if (req.user) return next();
+    requireVisit(req, res, () => {
+      res.redirect(`${base}/auth/powerfolder?returnTo=${encodeURIComponent(req.originalUrl)}`);
+    });
   };
 }
+
+/**
+ * Lets pass who will see the page: a sign-in that a script, a picture, a prefetch or a link scanner begins would be for
+ * nobody, and push out one that the visitor has begun. Browsers tell by Fetch Metadata; other clients say nothing.
+ */
+const requireVisit: RequestHandler = (req, res, next) => {
+  const { 'sec-fetch-mode': mode = 'navigate', 'sec-fetch-dest': dest = 'document' } = req.headers;
+  const purpose = `${req.get('Sec-Purpose')} ${req.get('Purpose')}`;
+  const isVisit =
+    req.method === 'GET' && mode === 'navigate' && dest === 'document' && !/prefetch|prerender/i.test(purpose);
+  if (isVisit) return next();
+  res.status(401).render('error', {
+    title: 'Please sign in',
+    message: 'This is for people who are signed in. Please open it as a page of its own to sign in.',
+  });
+};
 
 /** Where to begin a sign-in that leads to where another one, with this state, was to lead. */
 export function signInURL(base: string, state: unknown): string {
@@ -118,7 +140,7 @@ export function signInRoutes(
   const base = config.basePath;
   const routes = Router();
 
-  // Each sign-in leaves a session in the store and a question at the server.
+  // Each sign-in is a question at the server.
   const limit = rateLimit({
     windowMs: 60_000,
     limit: config.signInLimit,
@@ -140,22 +162,17 @@ export function signInRoutes(
     },
   });
 
-  // Before a sign-in begins, and before an answer uses up what the session remembers of it.
+  // Before a sign-in begins, and before an answer uses it up.
   const requireStorage: RequestHandler = async (_req, _res, next) => {
     if (!(await sessionStore.ready())) throw new StorageError('A sign-in needs sessions that can be written');
     next();
   };
 
-  routes.get('/auth/powerfolder', limit, requireStorage, (req, res, next) => {
-    const returnTo = returnPath(req.query['returnTo'], base);
-    const options: PowerFolderAuthenticateOptions = { state: { returnTo } };
-    const { sessionID } = req;
-    const failed = saveBeforeAnswer(req, res, (error) => {
-      if (error instanceof SessionEnded) endedMeanwhile(req, res, sessionID, options.state).catch(next);
-      else next(error);
-    });
+  routes.get('/auth/powerfolder', requireVisit, limit, requireStorage, (req, res, next) => {
+    const state = { returnTo: returnPath(req.query['returnTo'], base), signedIn: req.user !== undefined };
+    const options: PowerFolderAuthenticateOptions = { state };
     // The types of Passport know `state` as a string only.
-    authenticator.authenticate('powerfolder', options as object)(req, res, failed);
+    authenticator.authenticate('powerfolder', options as object)(req, res, next);
   });
 
   routes.get(callbackRoute('/oauth'), limit, requireStorage, (req, res, next) => {
@@ -165,8 +182,10 @@ export function signInRoutes(
         return next(error);
       }
       if (!user) return fail(info as PowerFolderFailure, Number(status) || 401);
-      const { state } = info as { state?: { returnTo?: unknown } };
+      const { state } = info as { state?: { returnTo?: unknown; signedIn?: boolean } };
       const { sessionID } = req;
+      // Begun by somebody who has signed out since then, in another tab.
+      if (state?.signedIn && !req.user) return endedMeanwhile(req, res, sessionID, state).catch(next);
       // Passport gives the session a new id and leaves what was in the old one behind. If the old one has ended meanwhile, it
       // cannot be saved, and nobody is signed in.
       req.logIn(user, (error) => {
@@ -180,7 +199,10 @@ export function signInRoutes(
     const fail = ({ code, message, state }: PowerFolderFailure, status: number) => {
       req.log.warn({ event: 'sign-in failed', code }, 'sign-in failed');
       // A second tab, the back button: whoever is signed in already has nothing to do here.
-      const stale = code.startsWith('state_') || (code === 'invalid_callback' && /\/oauth\/?$/i.test(req.originalUrl));
+      const stale =
+        code.startsWith('state_') ||
+        code === 'session_missing' ||
+        (code === 'invalid_callback' && /\/oauth\/?$/i.test(req.originalUrl));
       if (req.user && stale) return res.redirect(`${base}/`);
       const title = code === 'access_denied' ? 'You did not allow access' : 'You are not signed in';
       res.status(status).render('error', { title, message, retry: signInURL(base, state) });
@@ -217,29 +239,6 @@ export function signInRoutes(
   });
 
   return routes;
-}
-
-/**
- * Holds the answer back until the session is saved, so that nobody is led away whose sign-in would not be known when they
- * come back. When it cannot be saved, what was to be answered is forgotten and `failed` is called.
- *
- * @returns what to call when there is an error to answer instead.
- */
-function saveBeforeAnswer(req: Request, res: Response, failed: NextFunction): NextFunction {
-  const headers = res.getHeaders();
-  const { end } = res;
-  const instead: NextFunction = (error) => {
-    res.end = end;
-    for (const name of res.getHeaderNames()) if (!(name in headers)) res.removeHeader(name);
-    for (const [name, value] of Object.entries(headers)) if (value !== undefined) res.setHeader(name, value);
-    failed(error);
-  };
-  res.end = ((...body: Parameters<typeof end>) => {
-    res.end = end;
-    saveSession(req).then(() => end.apply(res, body), instead);
-    return res;
-  }) as typeof end;
-  return instead;
 }
 
 /** Each of the messages once a minute: while limits cannot be counted, every request has the same to say. */

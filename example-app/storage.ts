@@ -23,6 +23,12 @@ export interface Storage {
   get(key: string): Promise<string | undefined>;
   /** Makes all of these changes at once, or none. @returns whether they were made. */
   change(...changes: Change[]): Promise<boolean>;
+  /**
+   * Only a write shows that there can be writes: a full Redis and a replica answer everything else.
+   *
+   * @throws {StorageError} when there is no room for one more session.
+   */
+  proveWrite(): Promise<void>;
   /** Where sign-ins are counted for the rate limit; undefined for the memory of this process. */
   limitStore?: RedisLimitStore;
   close(): Promise<void>;
@@ -69,6 +75,11 @@ export class MemoryStorage implements Storage {
       else if (value !== undefined && ttl !== undefined) this.entries.set(key, { value, until: Date.now() + ttl });
     }
     return true;
+  }
+
+  async proveWrite(): Promise<void> {
+    // A session, and its tokens.
+    this.#makeRoom(2);
   }
 
   async close(): Promise<void> {}
@@ -152,6 +163,9 @@ export function openRedisStorage(url: string, log: Logger): Storage {
       });
       return made === 1;
     },
+    async proveWrite() {
+      await storage.change({ key: 'probe', value: 'written', ttl: 60_000 });
+    },
     limitStore: new RedisLimitStore({
       prefix: 'sign-ins:',
       sendCommand: (...command) =>
@@ -175,7 +189,8 @@ export function openRedisStorage(url: string, log: Logger): Storage {
       client.destroy();
       connect();
     }, answerWithin);
-    proveWrite(storage)
+    storage
+      .proveWrite()
       .then(() => {
         if (!takesWrites) log.info('Redis can be written again');
         takesWrites = true;
@@ -198,9 +213,4 @@ export function openRedisStorage(url: string, log: Logger): Storage {
 
 function away(cause: unknown): StorageError {
   return new StorageError('Redis cannot be used', { cause });
-}
-
-/** Only a write shows that there can be writes: a full Redis and a replica answer everything else. */
-export async function proveWrite(storage: Storage): Promise<void> {
-  await storage.change({ key: 'probe', value: 'written', ttl: 60_000 });
 }

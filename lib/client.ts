@@ -55,6 +55,8 @@ export const clientOptions = {
   tokenURL: true,
   refreshMethod: true,
   timeout: true,
+  ca: true,
+  proxy: true,
   dispatcher: true,
   allowInsecureHTTP: true,
   customHeaders: true,

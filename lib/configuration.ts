@@ -1,8 +1,11 @@
 /** What the configurations of a strategy, of a client and of a registration share: texts, durations, the transport. */
 import type { Dispatcher } from 'undici';
+import { type CA, trustedCAs } from './ca.ts';
+import { connectionsOf } from './connections.ts';
 import { ConfigurationMistake } from './errors.ts';
 import { defaultTimeout, type Transport } from './http.ts';
 import { bare } from './json.ts';
+import { checkedProxy } from './proxy.ts';
 import { plainText } from './redact.ts';
 
 /** Characters that show nothing: controls, formatting, fillers, halves of characters, and all white space but the space. */
@@ -75,9 +78,24 @@ export interface TransportOptions {
    */
   timeout?: number | undefined;
   /**
-   * undici's dispatcher for requests to the server: for a private CA or a proxy.
+   * Certificate authorities to trust beside the well-known ones, in PEM form: one, or a list.
    *
-   * @example new Agent({ connect: { ca: readFileSync('university-ca.pem') } })
+   * @default those that Node trusts, with those of `NODE_EXTRA_CA_CERTS`
+   * @example readFileSync('university-ca.pem')
+   */
+  ca?: CA | undefined;
+  /**
+   * The HTTP proxy on the way to the server: its URL, which may hold a user name and a password; `'env'` for what HTTPS_PROXY,
+   * HTTP_PROXY and NO_PROXY say, in either case; false for none. Read once, at construction.
+   *
+   * @default `'env'` when NODE_USE_ENV_PROXY is 1, as Node itself has it; else false
+   */
+  proxy?: string | false | undefined;
+  /**
+   * undici's dispatcher for requests to the server, for what `ca` and `proxy` cannot do: then it decides alone whom to trust
+   * and which way to go. Of undici 7; others do not fit.
+   *
+   * @example new Agent({ connect: { cert, key } })
    */
   dispatcher?: Dispatcher | undefined;
   /**
@@ -92,19 +110,29 @@ export interface TransportOptions {
 /**
  * The transport in a user's options, checked.
  *
+ * @param env Where a proxy of the environment is looked for. Default `process.env`.
  * @throws {TypeError} with the fix in the sentence.
  */
-export function checkedTransport(options: TransportOptions): Transport {
-  const { timeout = defaultTimeout, dispatcher, allowInsecureHTTP = false } = bare(options);
+export function checkedTransport(options: TransportOptions, env?: NodeJS.ProcessEnv): Transport {
+  const { timeout = defaultTimeout, ca, proxy, dispatcher, allowInsecureHTTP = false } = bare(options);
   if (dispatcher !== undefined && typeof dispatcher?.dispatch !== 'function') {
     throw new ConfigurationMistake(
       'dispatcher',
-      "must be one of undici's, such as new Agent({ connect: { ca } }); an http.Agent is not",
+      "must be one of undici's, such as new Agent({ connect: { cert, key } }); an http.Agent is not",
     );
+  }
+  for (const [name, given] of Object.entries({ ca, proxy })) {
+    if (dispatcher === undefined || given === undefined) continue;
+    throw new ConfigurationMistake(name, 'has no effect beside a dispatcher; leave one of them out');
   }
   if (typeof allowInsecureHTTP !== 'boolean')
     throw new ConfigurationMistake('allowInsecureHTTP', 'must be one of false, true');
-  return { timeout: milliseconds('timeout', timeout), headers: {}, dispatcher, allowInsecureHTTP };
+  milliseconds('timeout', timeout);
+  const connections =
+    dispatcher === undefined
+      ? connectionsOf({ timeout, ca: ca === undefined ? undefined : trustedCAs(ca), proxyTo: checkedProxy(proxy, env) })
+      : undefined;
+  return { timeout, headers: {}, connections, dispatcher, allowInsecureHTTP };
 }
 
 /** A duration of the configuration: within what setTimeout can count. */

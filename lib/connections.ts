@@ -1,6 +1,9 @@
-/** The connections to PowerFolder servers, which stay open between sign-ins. */
+/** The connections to PowerFolder servers, which stay open between sign-ins: direct, or through a proxy. */
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { buildConnector, Client } from 'undici';
+import { ProxyError } from './exchange-errors.ts';
 import { bare } from './json.ts';
+import type { HTTPProxy, ProxyTo } from './proxy.ts';
 
 /**
  * Whether a test framework's clock is in the place of `setImmediate`: undici waits for that before it uses a connection
@@ -10,8 +13,24 @@ function isClockFake(): boolean {
   return Object.hasOwn(setImmediate, 'clock');
 }
 
+/** A connection to a server, for one exchange. */
+export interface Connection {
+  client: Client;
+  /** The proxy on the way, if there is one. */
+  proxy: HTTPProxy | undefined;
+}
+
+/** How connections are made. */
+export interface Route {
+  /** Milliseconds for making one. */
+  timeout: number;
+  /** All CAs that are trusted; those of Node where there are none. */
+  ca?: string[] | undefined;
+  proxyTo?: ProxyTo | undefined;
+}
+
 /**
- * The connections for one deadline. They stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake:
+ * The connections of one route. They stay open between sign-ins, so that a sign-in in a minute pays no TLS handshake:
  * for less than nginx, which does not say that it closes them after 75 seconds, and for less than a server that says when.
  * undici does not keep the process alive for idle connections.
  *
@@ -19,25 +38,33 @@ function isClockFake(): boolean {
  * connects once more when a request that is on the way is given up (R56), and what an exchange has for itself it can end.
  * A connection that is only being made ends by the deadline that it has, too.
  */
-class Connections {
+export class Connections {
+  readonly #timeout: number;
+  readonly #proxyTo: ProxyTo | undefined;
   /** By origin, the last used one at the end. */
   readonly #idle = new Map<string, Client[]>();
   /** One for all, as it keeps the TLS sessions. */
   readonly #connect: buildConnector.connector;
 
-  constructor(timeout: number) {
-    this.#connect = buildConnector(bare({ timeout }));
+  constructor({ timeout, ca, proxyTo }: Route) {
+    this.#timeout = timeout;
+    this.#proxyTo = proxyTo;
+    this.#connect = buildConnector(bare({ timeout, ...(ca && { secureContext: contextOf(ca) }) }));
   }
 
   /** The one that was used last, so that others have their time to be closed; or a new one. */
-  take(origin: string): Client {
+  take(origin: string): Connection {
+    const proxy = this.#proxyTo?.(origin);
     const idle = this.#idle.get(origin) ?? [];
     this.#idle.set(origin, idle);
-    return (isClockFake() ? undefined : idle.pop()) ?? this.#open(origin, idle);
+    return { client: (isClockFake() ? undefined : idle.pop()) ?? this.#open(origin, idle, proxy), proxy };
   }
 
-  #open(origin: string, idle: Client[]): Client {
-    const client = new Client(origin, bare({ connect: this.#connect, keepAliveTimeout: 70_000 }));
+  #open(origin: string, idle: Client[], proxy: HTTPProxy | undefined): Client {
+    const connect = proxy ? this.#connectorBy(proxy, origin) : this.#connect;
+    // A proxy is asked for a page by http itself, and for a way through to a server with https.
+    const to = proxy && origin.startsWith('http:') ? proxy.origin : origin;
+    const client = new Client(to, bare({ connect, keepAliveTimeout: 70_000 }));
     // Nothing to do any more, and had time to see whether the server closes the connection after its answer.
     client.on('drain', () => idle.push(client));
     client.on('disconnect', () => {
@@ -49,19 +76,59 @@ class Connections {
     });
     return client;
   }
+
+  /** Makes connections through a proxy; what goes wrong with it is called the proxy's. */
+  #connectorBy(proxy: HTTPProxy, origin: string): buildConnector.connector {
+    const blame = (callback: buildConnector.Callback): buildConnector.Callback => {
+      return (...[error, socket]) => {
+        if (error) callback(new ProxyError(proxy.host, { cause: error }), null);
+        else callback(null, socket);
+      };
+    };
+    if (origin.startsWith('http:')) return (options, callback) => this.#connect(options, blame(callback));
+    return (options, callback) => {
+      this.#tunnel(proxy, origin).then(
+        (httpSocket) => this.#connect({ ...options, httpSocket } as buildConnector.Options, callback),
+        (error) => callback(error, null),
+      );
+    };
+  }
+
+  /** A way through the proxy (RFC 9110 section 9.3.6). */
+  async #tunnel({ origin: proxyOrigin, host, authorization }: HTTPProxy, origin: string) {
+    const { host: asked, port } = new URL(origin);
+    const path = port ? asked : `${asked}:443`;
+    const client = new Client(proxyOrigin, bare({ connect: this.#connect }));
+    try {
+      const { statusCode: status, socket } = await client.connect(
+        bare({
+          path,
+          headers: { host: path, ...(authorization && { 'proxy-authorization': authorization }) },
+          // Later than the exchange's own deadline, which says more.
+          signal: AbortSignal.timeout(this.#timeout + 1000),
+        }),
+      );
+      if (status >= 200 && status <= 299) return socket;
+      socket.on('error', () => {}).destroy();
+      throw new ProxyError(host, { status });
+    } catch (error) {
+      void client.destroy();
+      throw error instanceof ProxyError ? error : new ProxyError(host, { cause: error });
+    }
+  }
 }
 
-/** By deadline. */
-const connections = new Map<number, Connections>();
+function contextOf(ca: string[]): SecureContext {
+  return createSecureContext({ ca });
+}
 
-/**
- * A connection to a server, for one exchange.
- *
- * @param origin The server's scheme, host and port.
- * @param timeout Milliseconds for making the connection.
- */
-export function takeConnection(origin: string, timeout: number): Client {
-  const found = connections.get(timeout) ?? new Connections(timeout);
-  connections.set(timeout, found);
-  return found.take(origin);
+/** By deadline: those that are direct, and trust what Node trusts. */
+const shared = new Map<number, Connections>();
+
+/** The connections of a route; where there is nothing of its own in it, those that all have in common. */
+export function connectionsOf(route: Route): Connections {
+  if (route.ca || route.proxyTo) return new Connections(route);
+  const found = shared.get(route.timeout) ?? new Connections(route);
+  shared.set(route.timeout, found);
+  return found;
 }

@@ -1,214 +1,241 @@
-/**
- * The pending sign-ins of a browser, each in a cookie of its own (RFC 6749 section 10.12): the browser keeps them, and what
- * is in them is sealed. So tabs that begin at the same moment do not overwrite each other's.
- */
-import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto';
+/** The pending sign-ins of a browser, each in a sealed cookie of its own (RFC 6749 section 10.12). */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hash,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import type { Request } from 'express';
+import { requestCookies, responseOf, setCookie, sizeInRequest } from './cookies.ts';
 import { ConfigurationMistake } from './errors.ts';
-import { failure, type PowerFolderFailureCode } from './failures.ts';
-import { bare, own } from './json.ts';
+import { bare } from './json.ts';
 import { readOptions } from './option-names.ts';
 import {
-  equal,
   isPendingSignIn,
-  isUsed,
   mostPending,
-  newPendingSignIn,
   type PendingSignIn,
-  stateTooLong,
-  unfit,
-  useUp,
+  pendingSignIn,
+  randomState,
+  take,
+  tooLong,
+  untaken,
+  wasUsed,
 } from './pending-sign-in.ts';
-import type { PendingSignIns, StateMetadata, TakenSignIn, Untaken } from './state-store.ts';
+import {
+  longestState,
+  type PendingSignIns,
+  type StateMetadata,
+  type TakenSignIn,
+  type Untaken,
+} from './state-store.ts';
 
 /** Options of {@link CookieStateStore}. */
 export interface CookieStateStoreOptions {
   /**
-   * At least 32 characters that nobody can guess, the same in each process of the application. Of a list, the first seals and
-   * all of them open: to change it, put the new one before the old one, and take that out after `stateTTL`.
+   * What cookies are sealed with: a random text of 32 characters or more, the same in all processes of the application. It
+   * may be the one of the sessions, since keys are derived from it. Of a list, the first one seals and all of them open:
+   * to change a secret, put the new one first everywhere once every process has it in its list, and remove the old one
+   * after `stateTTL`.
+   *
+   * @example process.env.SESSION_SECRET
    */
-  secret: string | readonly string[];
+  secret: string | string[];
 }
 
-/** Bytes of all our cookies, names and values, that a browser sends: servers take 8 KiB of headers in all. */
-const mostBytes = 3072;
+/** Characters of a secret at the least. */
 const shortestSecret = 32;
-/** Characters in the cookie's name that come from the state. */
-const tagLength = 16;
-const algorithm = 'aes-256-gcm';
-const ivLength = 12;
-const authTagLength = 16;
 
 /**
- * Keeps pending sign-ins in the browser instead of the session: give it to the strategy as `store`. At most 8, and at most
- * 3 KiB; the oldest goes first. Each is `HttpOnly` and `SameSite=Lax`; where `callbackURL` is https, `Secure`, with a name
- * that begins with `__Host-`. Its answer takes it away.
+ * Bytes that the cookies take of each request at the most. A browser takes 4096 for one cookie (RFC 6265bis section 5.6);
+ * servers and proxies often take 8 KiB for all headers.
+ */
+const mostBytes = 3072;
+
+/**
+ * Keeps pending sign-ins in cookies instead of the session: at most 8 and 3 KiB in all, where the oldest goes first. Each has
+ * a cookie of its own, so that tabs that begin at the same moment do not write over each other. It is sealed (AES-256-GCM),
+ * `HttpOnly` and `SameSite=Lax`, goes with the answer, and lives for `stateTTL`; where the callback URL is https it is
+ * `Secure`, with a name that begins with `__Host-`. One store may be given to several strategies.
  *
  * @example
- * new PowerFolderStrategy({ …, store: new CookieStateStore({ secret: process.env.STATE_SECRET }) }, verify);
- *
- * @see RFC 6265bis section 4.1.3 (`__Host-`); RFC 5869 (the keys); NIST SP 800-38D (AES-GCM)
+ * new PowerFolderStrategy({ …, store: new CookieStateStore({ secret: process.env.SESSION_SECRET }) }, verify)
  */
 export class CookieStateStore {
-  readonly #keys: Buffer[];
+  readonly #keys: KeyObject[];
 
-  /** @throws {TypeError} for a secret that is too short, and for options that there are not. */
+  /** @throws {TypeError} for a secret that is none, with the fix in its message. */
   constructor(options: CookieStateStoreOptions) {
-    if (typeof options !== 'object' || options === null) {
+    if (typeof options !== 'object' || options === null || Array.isArray(options)) {
       throw new TypeError('CookieStateStore takes an options object: { secret }');
     }
-    const { secret } = readOptions(options, ['secret']);
-    this.#keys = checkedSecrets(secret).map((one) =>
-      Buffer.from(hkdfSync('sha256', one, '', 'passport-powerfolder pending sign-in', 32)),
-    );
+    this.#keys = checkedSecrets(readOptions(options, ['secret']).secret).map(keyOf);
   }
 
   /**
-   * @internal
+   * The pending sign-ins of a strategy.
+   *
    * @param ttl Milliseconds in which a sign-in has to be finished.
+   * @internal
    */
   pendingSignIns(ttl: number): PendingSignIns {
-    return {
-      begin: (req, verifier, appState, meta) => this.#begin(req, newPendingSignIn(verifier, appState, meta, ttl), meta),
-      take: (req, state, meta) => this.#take(req, state, meta),
-    };
+    return new PendingInCookies(this.#keys, ttl);
+  }
+}
+
+class PendingInCookies implements PendingSignIns {
+  readonly #keys: KeyObject[];
+  readonly #ttl: number;
+
+  constructor(keys: KeyObject[], ttl: number) {
+    this.#keys = keys;
+    this.#ttl = ttl;
   }
 
-  #begin(req: Request, entry: PendingSignIn, meta: StateMetadata): string {
-    const append = appenderOf(req);
-    const cookie = new Cookie(meta);
-    const name = cookie.nameOf(entry.state);
-    const value = this.#seal(name, entry);
-    let bytes = name.length + value.length;
-    if (bytes > mostBytes) throw stateTooLong(bytes, mostBytes);
-    // The youngest first; this one is younger than all.
-    const others = this.#pendingIn(req, cookie).sort((a, b) => b.entry.until - a.entry.until);
-    for (const [index, other] of others.entries()) {
-      bytes += other.bytes;
-      if (other.entry.until <= Date.now() || index + 1 >= mostPending || bytes > mostBytes)
-        cookie.clear(append, other.name);
+  /** @throws {TypeError} when there is no response to set a cookie in, or the application's state alone is too long. */
+  begin(req: Request, verifier: string | undefined, appState: unknown, meta: StateMetadata): string {
+    const response = responseOf(req, 'CookieStateStore');
+    const state = randomState();
+    const name = cookieName(state, meta);
+    const value = this.#seal(name, pendingSignIn(this.#ttl, verifier, appState, meta));
+    const size = sizeInRequest(name, value);
+    if (size > mostBytes) throw tooLong(size, 'as a cookie', mostBytes);
+
+    const secure = isSecure(meta);
+    setCookie(response, name, value, { maxAge: Math.ceil(this.#ttl / 1000), secure });
+    for (const gone of this.#displaced(req, size, meta)) setCookie(response, gone, '', { maxAge: 0, secure });
+    return state;
+  }
+
+  /** The sign-in that the state belongs to, whose cookie thereby ends. Others stay as they are. */
+  take(req: Request, state: unknown, meta: StateMetadata): TakenSignIn | Untaken {
+    if (typeof state !== 'string' || state === '') return untaken('state_missing');
+    if (state.length > longestState) return untaken('state_unknown');
+    const response = responseOf(req, 'CookieStateStore');
+    const name = cookieName(state, meta);
+    const cookies = requestCookies(req, namesOf(meta));
+    const pending = this.#opened(cookies.filter(([each]) => each === name)).get(name)?.pending;
+    if (!pending) {
+      // Its cookie has ended with the first answer: that this is the second, only the process knows.
+      if (wasUsed(state)) return untaken('state_used');
+      return untaken(cookies.length === 0 ? 'session_missing' : 'state_unknown');
     }
-    cookie.set(append, name, value, entry.until - Date.now());
-    return entry.state;
+    const answer = take(state, pending, meta);
+    if (answer.taken) setCookie(response, name, '', { maxAge: 0, secure: isSecure(meta) });
+    return answer;
   }
 
-  #take(req: Request, state: unknown, meta: StateMetadata): TakenSignIn | Untaken {
-    const no = (code: PowerFolderFailureCode): Untaken => ({ taken: false, reason: failure(code) });
-    const problem = unfit(state);
-    if (problem) return no(problem);
-    const append = appenderOf(req);
-    const cookie = new Cookie(meta);
-    const name = cookie.nameOf(String(state));
-    const entry = cookie
-      .valuesIn(req, name)
-      .map(([, value]) => this.#open(name, value))
-      .find((one) => one && equal(one.state, String(state)));
-    if (!entry) {
-      if (isUsed(String(state))) return no('state_used');
-      return no(cookie.valuesIn(req).length === 0 ? 'session_missing' : 'state_unknown');
+  /** The names of the cookies that have expired, or have to go for a new one of this size. */
+  #displaced(req: Request, size: number, meta: StateMetadata): string[] {
+    const now = Date.now();
+    const opened = [...this.#opened(requestCookies(req, namesOf(meta)))]
+      .map(([name, cookie]) => ({ name, ...cookie }))
+      .sort((a, b) => a.pending.until - b.pending.until);
+    let bytes = opened.reduce((sum, cookie) => sum + cookie.size, 0);
+    let count = opened.length;
+    const gone: string[] = [];
+    for (const cookie of opened) {
+      if (cookie.pending.until > now && count < mostPending && bytes + size <= mostBytes) break;
+      gone.push(cookie.name);
+      bytes -= cookie.size;
+      count--;
     }
-    const unusable = useUp(entry, meta);
-    // That of another strategy waits for the right answer.
-    if (unusable !== 'state_mismatch') cookie.clear(append, name);
-    return unusable ? no(unusable) : { taken: true, verifier: own(entry, 'pkce'), state: own(entry, 'app') };
+    return gone;
   }
 
-  /** What can be opened: what bears such a name and cannot is another application's, on another port of this host, or nobody's. */
-  #pendingIn(req: Request, cookie: Cookie): { name: string; entry: PendingSignIn; bytes: number }[] {
-    return cookie.valuesIn(req).flatMap(([name, value]) => {
-      const entry = this.#open(name, value);
-      return entry ? [{ name, entry, bytes: name.length + value.length }] : [];
-    });
+  /**
+   * Those of the cookies that were sealed here, by their names. Others are neither counted nor ended: whoever put them there
+   * may not push out what is ours.
+   */
+  #opened(cookies: [name: string, value: string][]): Map<string, { pending: PendingSignIn; size: number }> {
+    const opened = new Map<string, { pending: PendingSignIn; size: number }>();
+    for (const [name, value] of cookies) {
+      const pending = this.#open(name, value);
+      if (pending) opened.set(name, { pending, size: sizeInRequest(name, value) });
+    }
+    return opened;
   }
 
-  /** Sealed for its name, so that no value can be moved to another cookie. */
-  #seal(name: string, entry: PendingSignIn): string {
-    const iv = randomBytes(ivLength);
-    const cipher = createCipheriv(algorithm, this.#keys[0] as Buffer, iv).setAAD(Buffer.from(name));
-    const sealed = [iv, cipher.update(JSON.stringify(entry), 'utf8'), cipher.final(), cipher.getAuthTag()];
-    return Buffer.concat(sealed).toString('base64url');
+  /** The cookie's name is sealed with it: under another name it does not open. */
+  #seal(name: string, pending: PendingSignIn): string {
+    const nonce = randomBytes(nonceLength);
+    const cipher = createCipheriv('aes-256-gcm', this.#keys[0] as KeyObject, nonce).setAAD(Buffer.from(name));
+    const text = Buffer.concat([cipher.update(JSON.stringify(pending), 'utf8'), cipher.final()]);
+    return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url');
   }
 
   #open(name: string, value: string): PendingSignIn | undefined {
+    if (!/^[\w-]{40,}$/.test(value)) return undefined;
     const bytes = Buffer.from(value, 'base64url');
-    if (bytes.length <= ivLength + authTagLength) return undefined;
+    const [nonce, text, tag] = [
+      bytes.subarray(0, nonceLength),
+      bytes.subarray(nonceLength, -tagLength),
+      bytes.subarray(-tagLength),
+    ];
     for (const key of this.#keys) {
       try {
-        const options = bare({ authTagLength });
-        const decipher = createDecipheriv(algorithm, key, bytes.subarray(0, ivLength), options)
+        const decipher = createDecipheriv('aes-256-gcm', key, nonce, bare({ authTagLength: tagLength }))
           .setAAD(Buffer.from(name))
-          .setAuthTag(bytes.subarray(-authTagLength));
-        const text =
-          decipher.update(bytes.subarray(ivLength, -authTagLength), undefined, 'utf8') + decipher.final('utf8');
-        const entry: unknown = JSON.parse(text);
-        return isPendingSignIn(entry) ? entry : undefined;
+          .setAuthTag(tag);
+        const json: unknown = JSON.parse(decipher.update(text, undefined, 'utf8') + decipher.final('utf8'));
+        return isPendingSignIn(json) ? json : undefined;
       } catch {
-        // Sealed by another key, or by nobody.
+        // Sealed with another key, or by somebody else.
       }
     }
     return undefined;
   }
 }
 
-/** How the cookies of a strategy are called, and what browsers are told of them. */
-class Cookie {
-  readonly #prefix: string;
-  readonly #attributes: string;
+/** Bytes. With random nonces, a key is good for 2^32 cookies (NIST SP 800-38D section 8.3): 13 years of ten a second. */
+const nonceLength = 12;
+const tagLength = 16;
 
-  /** Configuration says whether it is https, and no header of a request (R20). */
-  constructor({ callbackURL }: StateMetadata) {
-    const secure = callbackURL.startsWith('https:');
-    this.#prefix = `${secure ? '__Host-' : ''}powerfolder-`;
-    this.#attributes = `Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`;
+/** They are not quoted in messages. */
+function checkedSecrets(secret: unknown): string[] {
+  const secrets: unknown[] = Array.isArray(secret) ? secret : [secret];
+  if (secrets.length === 0) {
+    throw new ConfigurationMistake('secret', `is an empty list; give ${shortestSecret} random characters or more`);
   }
-
-  /** The state itself is in the URL of the answer, where logs may keep it. */
-  nameOf(state: string): string {
-    return this.#prefix + hash('sha256', state, 'hex').slice(0, tagLength);
+  for (const each of secrets) {
+    if (typeof each === 'string' && each.length >= shortestSecret) continue;
+    const problem =
+      typeof each === 'string' ? `is too short with ${each.length} characters` : 'is missing, or no string';
+    const which = secrets.length > 1 ? ', each of them' : '';
+    throw new ConfigurationMistake(
+      'secret',
+      `${problem}; give ${shortestSecret} random characters or more${which}, for instance from: openssl rand -base64 32`,
+    );
   }
-
-  /** Names and values that came with a request: those of one name, or all that begin like ours. */
-  valuesIn(req: Request, wanted?: string): [name: string, value: string][] {
-    return (own(req.headers, 'cookie') ?? '').split(';').flatMap((pair): [string, string][] => {
-      const equals = pair.indexOf('=');
-      const name = pair.slice(0, equals).trim();
-      const isOurs = wanted === undefined ? name.startsWith(this.#prefix) : name === wanted;
-      return equals > 0 && isOurs ? [[name, pair.slice(equals + 1).trim()]] : [];
-    });
-  }
-
-  /** @param age Milliseconds. */
-  set(append: Append, name: string, value: string, age: number): void {
-    append('Set-Cookie', `${name}=${value}; Max-Age=${Math.ceil(age / 1000)}; ${this.#attributes}`);
-  }
-
-  clear(append: Append, name: string): void {
-    append('Set-Cookie', `${name}=; Max-Age=0; ${this.#attributes}`);
-  }
+  return secrets as string[];
 }
 
-/** Adds a header to the answer, beside what the application has set. */
-type Append = (name: string, value: string) => void;
-
-function appenderOf(req: Request): Append {
-  const { res } = req;
-  if (typeof res?.appendHeader === 'function') return (name, value) => res.appendHeader(name, value);
-  // koa-passport's `res` is none; Koa's own response is beside it.
-  const { response } = req as { response?: { append?: Append } };
-  if (typeof response?.append === 'function') return (name, value) => response.append?.(name, value);
-  throw new TypeError(
-    'CookieStateStore needs the response, as Express, NestJS and koa-passport give it to a strategy; with this framework leave the option store out, and pending sign-ins wait in the session',
-  );
+/** A key for this purpose alone, so that the secret may have others. */
+function keyOf(secret: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'passport-powerfolder pending sign-ins', 32)));
 }
 
-/** No secret is quoted. */
-function checkedSecrets(given: unknown): string[] {
-  const secrets: unknown[] = Array.isArray(given) ? [...given] : [given];
-  if (secrets.length > 0 && secrets.every((one) => typeof one === 'string' && one.length >= shortestSecret)) {
-    return secrets as string[];
-  }
-  throw new ConfigurationMistake(
-    'secret',
-    `must be a string of at least ${shortestSecret} random characters, or a list of such; the first one seals, all of them open`,
-  );
+/**
+ * Decided by the configuration, never by a request (R20). Browsers take a `__Host-` cookie over https only, and no other
+ * host can set one.
+ */
+function isSecure({ callbackURL }: StateMetadata): boolean {
+  return callbackURL.startsWith('https:');
+}
+
+const prefixOf = (meta: StateMetadata) => `${isSecure(meta) ? '__Host-' : ''}powerfolder-`;
+
+/** The names that cookies of pending sign-ins can have. */
+function namesOf(meta: StateMetadata): RegExp {
+  return isSecure(meta) ? /^__Host-powerfolder-[\w-]{22}$/ : /^powerfolder-[\w-]{22}$/;
+}
+
+/**
+ * By the state's digest, of 132 bits. The state itself stands in no cookie, and how long it takes to compare digests tells
+ * nothing about it. As states are random, no two applications ever use the same name, also on one host.
+ */
+function cookieName(state: string, meta: StateMetadata): string {
+  return `${prefixOf(meta)}${hash('sha256', state, 'base64url').slice(0, 22)}`;
 }

@@ -53,6 +53,37 @@ function kindOf(body: string): string {
   return /^\s*</.test(body) ? 'a page' : 'something else';
 }
 
+/** A proxy on the way refused, or could not be reached. */
+export class ProxyError extends Error {
+  /** Host and port. */
+  readonly host: string;
+  /** Of its answer, where there was one. */
+  readonly status: number | undefined;
+
+  constructor(host: string, { status, cause }: { status?: number; cause?: unknown }) {
+    super(`the proxy ${host}`, { cause });
+    this.host = host;
+    this.status = status;
+  }
+}
+
+/** @returns an error whose `cause` has the proxy's host and port as `proxy`, and as `status` that of its answer. */
+function proxyError({ host, status, cause }: ProxyError, endpoint: string): PowerFolderError {
+  const told = cause === undefined ? new Error(`the proxy answered ${status}`) : plainCause(cause);
+  return new PowerFolderError(
+    'unreachable',
+    `${endpoint} could not be reached: the proxy ${host} ${proxyProblem(status, errorCode(cause))}.`,
+    { cause: Object.assign(told, { proxy: host }, status !== undefined && { status }) },
+  );
+}
+
+/** What is wrong with a proxy: the rest of a sentence. */
+export function proxyProblem(status: number | undefined, code: string): string {
+  if (status === undefined) return `cannot be used (${code})`;
+  if (status !== 407) return `refuses to lead there (${status})`;
+  return 'wants a user name and a password, or others (407): give them with its address, http://user:password@host:port';
+}
+
 /**
  * The error for an exchange that ended without an answer.
  *
@@ -60,6 +91,7 @@ function kindOf(body: string): string {
  * @param endpoint As {@link named} gives it.
  */
 export function connectionError(reason: unknown, endpoint: string): Error {
+  if (reason instanceof ProxyError) return proxyError(reason, endpoint);
   const code = errorCode(reason);
   if (/^UND_ERR_(RESPONSE|REQ_RETRY)$/.test(code)) {
     return new TypeError(
@@ -87,7 +119,7 @@ export function connectionError(reason: unknown, endpoint: string): Error {
   if (/CERT|SIGNATURE|^ERR_(TLS|SSL)|^UNABLE_TO|^INVALID_|^PATH_LENGTH|^HOSTNAME_|^EPROTO$/.test(code)) {
     return new PowerFolderError(
       'tls',
-      `${endpoint} could not be trusted (${code}). For a certificate of your own authority, give its CA to undici: dispatcher: new Agent({ connect: { ca } }).`,
+      `${endpoint} could not be trusted (${code}). For a certificate of your own authority, give its CA by the option ca, or by NODE_EXTRA_CA_CERTS.`,
       { cause },
     );
   }

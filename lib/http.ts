@@ -3,10 +3,10 @@
  * decompression, and a typed error for whatever else can happen.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { Client, Dispatcher } from 'undici';
-import { takeConnection } from './connections.ts';
+import type { Dispatcher } from 'undici';
+import { type Connection, type Connections, connectionsOf } from './connections.ts';
 import { PowerFolderError, serverAnswer } from './errors.ts';
-import { connectionError, errorCode, named, redirectRefused } from './exchange-errors.ts';
+import { connectionError, errorCode, named, ProxyError, redirectRefused } from './exchange-errors.ts';
 import { bare, own } from './json.ts';
 
 /** How the server is reached; the same for every request of one strategy. */
@@ -15,7 +15,9 @@ export interface Transport {
   timeout: number;
   /** Sent with every request; the protocol's own headers win. */
   headers: Readonly<Record<string, string>>;
-  /** undici's dispatcher, for a private CA or a proxy. */
+  /** Where there is no dispatcher; those that all have in common, if left out. */
+  connections?: Connections | undefined;
+  /** undici's dispatcher, for what `ca` and `proxy` cannot do. */
   dispatcher?: Dispatcher | undefined;
   /** Whether plain http is allowed to hosts other than loopback. */
   allowInsecureHTTP: boolean;
@@ -65,10 +67,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   #deadline: NodeJS.Timeout;
   #attempts = 0;
   /** Where the application gave no dispatcher. */
-  #client: Client | undefined;
+  #connection: Connection | undefined;
   /** Known from when the request is being sent. */
   #controller: Dispatcher.DispatchController | undefined;
-  #refusal: PowerFolderError | undefined;
+  #refusal: Error | undefined;
   #status = 0;
   #headers: HTTPResponse['headers'] = {};
   readonly #chunks: Uint8Array[] = [];
@@ -88,7 +90,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#deadline = setTimeout(() => {
       // Where this process was busy until now, what has come meanwhile is read first.
       this.#deadline = setTimeout(() => {
-        this.#refuse(new PowerFolderError('timeout', `${named(message)} did not answer within ${timeout} ms.`));
+        const proxy = this.#connection?.proxy;
+        const way = proxy ? `, through the proxy ${proxy.host}` : '';
+        this.#refuse(new PowerFolderError('timeout', `${named(message)} did not answer within ${timeout} ms${way}.`));
       }, 0);
     }, timeout);
   }
@@ -96,21 +100,25 @@ class Exchange implements Dispatcher.DispatchHandler {
   attempt(): void {
     this.#attempts++;
     const { method, url, headers } = this.#message;
-    const { timeout } = this.#transport;
     const dispatcher = own(this.#transport, 'dispatcher');
     const origin = url.slice(0, url.indexOf('/', url.indexOf('://') + 3));
-    if (!dispatcher) this.#client = takeConnection(origin, timeout);
+    if (!dispatcher) {
+      const { timeout } = this.#transport;
+      this.#connection = (own(this.#transport, 'connections') ?? connectionsOf({ timeout })).take(origin);
+    }
+    const asked = this.#askedOfProxy(origin);
     try {
-      (dispatcher ?? (this.#client as Client)).dispatch(
+      (dispatcher ?? (this.#connection as Connection).client).dispatch(
         bare({
-          origin,
-          path: url.slice(origin.length),
+          origin: asked?.origin ?? origin,
+          path: asked ? url : url.slice(origin.length),
           method,
           // Compressed bodies are not asked for and not unpacked: the cap below counts what arrives.
           headers: {
             ...this.#transport.headers,
             'accept-encoding': 'identity',
             ...(headers as Record<string, string>),
+            ...asked?.headers,
           },
           body: own(this.#message, 'body') ?? null,
           // The deadline is the only clock.
@@ -122,6 +130,15 @@ class Exchange implements Dispatcher.DispatchHandler {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** A proxy is asked for a page by http itself, by its whole URL (RFC 9112 section 3.2.2). */
+  #askedOfProxy(origin: string): { origin: string; headers: Record<string, string> } | undefined {
+    const proxy = this.#connection?.proxy;
+    if (!proxy || !origin.startsWith('http:')) return undefined;
+    const { authorization } = proxy;
+    const headers = { host: new URL(origin).host, ...(authorization && { 'proxy-authorization': authorization }) };
+    return { origin: proxy.origin, headers };
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -137,6 +154,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
+    const proxy = this.#connection?.proxy;
+    if (status === 407 && proxy) {
+      this.#refuse(connectionError(new ProxyError(proxy.host, { status }), named(this.#message)));
+    }
     if (status >= 300 && status < 400 && own(this.#message, 'redirect') !== 'manual') {
       this.#refuse(redirectRefused(this.#message, { status, headers }));
     }
@@ -175,7 +196,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     else this.#fail(error);
   }
 
-  #refuse(refusal: PowerFolderError): void {
+  #refuse(refusal: Error): void {
     this.#refusal ??= refusal;
     this.#controller?.abort(this.#refusal);
     this.#fail(this.#refusal);
@@ -183,9 +204,9 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #fail(error: unknown): void {
     clearTimeout(this.#deadline);
-    this.#reject(error instanceof PowerFolderError ? error : connectionError(error, named(this.#message)));
+    this.#reject(error === this.#refusal ? (error as Error) : connectionError(error, named(this.#message)));
     // It comes back here with an error of its own: too late, and unheard.
-    void this.#client?.destroy();
+    void this.#connection?.client.destroy();
   }
 }
 

@@ -255,8 +255,7 @@ const fixed = {
   },
   _agent: {
     value: undefined,
-    advice:
-      "_oauth2.setAgent has no effect here; give the strategy the option dispatcher instead, such as new Agent({ connect: { ca } }) or new ProxyAgent(uri) from 'undici'",
+    advice: '_oauth2.setAgent has no effect here; give the strategy the options ca and proxy instead, or dispatcher',
   },
 };
 

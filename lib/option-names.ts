@@ -42,7 +42,8 @@ function optionsGiven(options: object): Set<string> {
 function unknownOption(name: string, known: readonly string[], within: string, advice: ReturnType<Advice>): TypeError {
   const beginning = `There is no option ${within}${plainText(name) || '""'}`;
   if (advice && 'todo' in advice) return new TypeError(`${beginning}; ${advice.todo}`);
-  const meant = advice?.meant ?? nearest(name, known);
+  // What every object has was meant for none of them.
+  const meant = advice?.meant ?? (name in {} ? undefined : nearest(name, known));
   if (meant) return new TypeError(`${beginning}; did you mean ${within}${meant}?`);
   return new TypeError(`${beginning}; remove it. The options are ${known.map((one) => within + one).join(', ')}`);
 }

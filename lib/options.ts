@@ -1,5 +1,6 @@
 /** The options of a strategy: what they are, and how each is checked, once. */
 import { authorizationRequests } from './authorization.ts';
+import { type AuthorizationPageText, checkedTexts } from './authorization-page.ts';
 import { callbackTest } from './callback-route.ts';
 import { checkedClient, clientOptions, type PowerFolderClientOptions } from './client.ts';
 import { milliseconds, oneOf } from './configuration.ts';
@@ -8,6 +9,7 @@ import { ConfigurationMistake } from './errors.ts';
 import { checkedHeaders } from './headers.ts';
 import type { Hook } from './hooks.ts';
 import type { Transport } from './http.ts';
+import { checkLanguage, type Language, type LanguageOption } from './language.ts';
 import { readOptions } from './option-names.ts';
 import { adviceOnOtherOptions } from './other-strategies.ts';
 import { defaultStateTTL } from './pending-sign-in.ts';
@@ -66,15 +68,21 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
    */
   passReqToCallback?: boolean | undefined;
   /**
-   * Where pending sign-ins are kept: a {@link CookieStateStore}, or an object with passport-oauth2's `store` and `verify`.
+   * Where pending sign-ins are kept: in cookies by a {@link CookieStateStore}, or by an object with passport-oauth2's `store`
+   * and `verify`.
    *
    * @default the session
    */
   store?: CookieStateStore | StateStore | undefined;
-  /** Key of the pending sign-ins in the session; none that sessions use themselves. @default 'powerfolder' */
+  /**
+   * Key of the pending sign-ins in the session; none that sessions use themselves. Not beside `store`.
+   *
+   * @default 'powerfolder'
+   */
   sessionKey?: string | undefined;
   /**
-   * Milliseconds in which a sign-in has to be finished.
+   * Milliseconds in which a sign-in has to be finished, in the session and in a {@link CookieStateStore}. A store of the
+   * application's has its own.
    *
    * @default 600_000, ten minutes
    */
@@ -94,6 +102,21 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
   scope?: string | string[] | undefined;
   /** What joins the members of a list of scopes. @default ' ' */
   scopeSeparator?: string | undefined;
+  /**
+   * The language of what visitors read: the sentences of failures (`info.message`), and the page of `authorizationMethod:
+   * 'POST'`. See {@link LanguageOption}.
+   *
+   * @default 'en'
+   * @example (req) => req.acceptsLanguages('en', 'de')
+   */
+  language?: LanguageOption | undefined;
+  /**
+   * What the page of `authorizationMethod: 'POST'` says, by language, as plain text; what is left out is ours.
+   *
+   * @default `Continue to PowerFolder` and a sentence
+   * @example { de: { title: 'Weiter zur FAUbox', button: 'Weiter' } }
+   */
+  authorizationPage?: Partial<Record<Language, AuthorizationPageText>> | undefined;
   /** State is always sent and checked: `false` is refused, `true` changes nothing. */
   state?: true | undefined;
 }
@@ -113,6 +136,8 @@ const optionNames = Object.keys({
   pkce: true,
   scope: true,
   scopeSeparator: true,
+  language: true,
+  authorizationPage: true,
   state: true,
 } satisfies Record<keyof PowerFolderStrategyOptions, true>) as (keyof PowerFolderStrategyOptions)[];
 
@@ -131,6 +156,8 @@ export interface Settings {
   pendingSignIns: PendingSignIns;
   pkce: boolean;
   skipUserProfile: PowerFolderStrategyOptions['skipUserProfile'];
+  language: LanguageOption | undefined;
+  pageTexts: ReturnType<typeof checkedTexts>;
   decide: ReturnType<typeof verifier>;
   transport: Transport;
   /** What sign-ins are bound to; made for the first one. */
@@ -187,6 +214,8 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
   const { scope, scopeSeparator = ' ' } = options;
   checkScopeSeparator(scopeSeparator);
   if (scope !== undefined) checkScope(scope, scopeSeparator);
+  checkLanguage(options.language);
+  const pageTexts = checkedTexts(options.authorizationPage);
   checkState(options.state);
   return {
     clientID,
@@ -202,6 +231,8 @@ export function checkedSettings(options: PowerFolderStrategyOptions, verify: unk
     pendingSignIns,
     pkce: pkce !== false,
     skipUserProfile,
+    language: options.language,
+    pageTexts,
     decide,
     transport,
   };
@@ -225,17 +256,14 @@ function checkedStore(options: PowerFolderStrategyOptions, pkce: boolean): Pendi
   const ttl = milliseconds('stateTTL', stateTTL);
   if (store === undefined) return new SessionStateStore({ key: sessionKey, ttl });
   if (sessionKey !== undefined) {
-    throw new ConfigurationMistake(
-      'sessionKey',
-      'has no effect beside a store, which keeps pending sign-ins elsewhere; remove it',
-    );
+    throw new ConfigurationMistake('sessionKey', 'has no effect beside store, which keeps nothing there; remove it');
   }
   if (store instanceof CookieStateStore) return store.pendingSignIns(ttl);
   const { store: begin, verify } = Object(store) as Record<string, unknown>;
   if (typeof begin !== 'function' || typeof verify !== 'function') {
     throw new ConfigurationMistake(
       'store',
-      'must be a CookieStateStore, or an object with the methods store and verify; leave it out to use the session',
+      'must be an object with the methods store and verify, or new CookieStateStore({ secret }); leave it out to use the session',
     );
   }
   if (options.stateTTL !== undefined) {

@@ -14,8 +14,12 @@ const otherNames: Record<string, string> = {
   passrequesttocallback: 'passReqToCallback',
   headers: 'customHeaders',
   agent: 'dispatcher',
-  ca: 'dispatcher',
-  rejectunauthorized: 'dispatcher',
+  cacert: 'ca',
+  cafile: 'ca',
+  certificateauthority: 'ca',
+  rejectunauthorized: 'ca',
+  httpproxy: 'proxy',
+  httpsproxy: 'proxy',
   secret: 'clientSecret',
   usepkce: 'pkce',
 };
@@ -23,11 +27,10 @@ const otherNames: Record<string, string> = {
 const furtherParameter =
   'for a further parameter of the authorization request, override authorizationParams in a subclass';
 const proxied =
-  "remove it: callbackURL is absolute, and nothing of it comes from a request's headers. For an HTTP proxy on the way to the server, give a dispatcher";
+  "remove it: callbackURL is absolute, and nothing of it comes from a request's headers. For an HTTP proxy on the way to the server, give the option proxy";
 
 /** What to do about options of other strategies that have none here. */
 const otherOptions: Record<string, string> = {
-  proxy: proxied,
   trustproxy: proxied,
   prompt: furtherParameter,
   accesstype: furtherParameter,

@@ -2,9 +2,18 @@
 import { AuthorizationError, TokenError } from 'passport-oauth2';
 import { PowerFolderError } from './errors.ts';
 import { failure, failureStatus, type PowerFolderFailureCode } from './failures.ts';
+import type { Language } from './language.ts';
 import type { TakenSignIn } from './state-store.ts';
 
-type Failed = { end: 'fail'; info: unknown; status: number | undefined };
+/** Why a sign-in failed: a code of ours, to be told in the visitor's language, or the application's own `info`. */
+type Failed = {
+  end: 'fail';
+  reason: PowerFolderFailureCode | object;
+  /** The application's sentence, in the place of ours. */
+  message?: string | undefined;
+  state?: unknown;
+  status: number | undefined;
+};
 /** How an attempt ends: in one of Passport's actions, or in a page. */
 export type Outcome =
   | { end: 'success'; user: unknown; info: object }
@@ -15,13 +24,22 @@ export type Outcome =
 
 /** A failure of the visitor's. */
 export function failed(code: PowerFolderFailureCode, status = failureStatus(code)): Failed {
-  return { end: 'fail', info: failure(code), status };
+  return { end: 'fail', reason: code, status };
 }
 
 /** Once the pending sign-in is known, its state is handed back with a failure as well: for a link to try again. */
 export function failedHere(code: PowerFolderFailureCode, { state }: TakenSignIn): Failed {
-  const info = { ...failure(code), ...(state !== undefined && { state }) };
-  return { end: 'fail', info, status: failureStatus(code) };
+  return { ...failed(code), state };
+}
+
+/** Passport's `info` of a failure. */
+export function infoOf({ reason, message, state }: Failed, language: Language): object {
+  if (typeof reason === 'object') return reason;
+  return {
+    ...failure(reason, language),
+    ...(message !== undefined && { message }),
+    ...(state !== undefined && { state }),
+  };
 }
 
 /**

@@ -1,13 +1,16 @@
-/** A sign-in that was begun: what is remembered of it, and what may end the wait for its answer (RFC 6749 section 10.12). */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+/**
+ * A sign-in that was begun (RFC 6749 section 10.12): what is remembered of it, wherever that is kept, and when its answer is
+ * accepted. State is PowerFolder's only defence against a forged authorization response: the server checks neither
+ * redirect URIs nor PKCE.
+ */
+import { hash, randomBytes } from 'node:crypto';
 import type { PowerFolderFailureCode } from './failures.ts';
 import { isObject, own } from './json.ts';
-import { longestState, type StateMetadata } from './state-store.ts';
+import type { StateMetadata, TakenSignIn, Untaken } from './state-store.ts';
 import { UsedStates } from './used-states.ts';
 
-/** One begun sign-in, as JSON in a session or in a cookie. */
+/** What is remembered of a sign-in beside its state. */
 export interface PendingSignIn {
-  state: string;
   /** Epoch milliseconds. */
   until: number;
   /** Digest of {@link StateMetadata}. */
@@ -23,64 +26,62 @@ export interface PendingSignIn {
 /** Milliseconds in which a sign-in has to be finished by default. */
 export const defaultStateTTL = 10 * 60_000;
 
-/** In one browser, at the most. */
+/** Pending sign-ins of one browser at the most. */
 export const mostPending = 8;
 
-/** @param ttl Milliseconds in which it has to be finished. */
-export function newPendingSignIn(
-  verifier: string | undefined,
-  appState: unknown,
-  meta: StateMetadata,
-  ttl: number,
-): PendingSignIn {
-  return { state: randomState(), until: Date.now() + ttl, for: digestOf(meta), app: appState, pkce: verifier };
-}
-
 /** 128 bits of the system's random source, in the alphabet that PowerFolder asks for. */
-function randomState(): string {
+export function randomState(): string {
   return randomBytes(16).toString('hex');
 }
 
-/** Whether JSON looks like a pending sign-in of ours: it may be another's. */
+/** @param ttl Milliseconds in which it has to be finished. */
+export function pendingSignIn(
+  ttl: number,
+  verifier: string | undefined,
+  appState: unknown,
+  meta: StateMetadata,
+): PendingSignIn {
+  return { until: Date.now() + ttl, for: digestOf(meta), app: appState, pkce: verifier };
+}
+
+/** Whether JSON, which may be another's, is what {@link pendingSignIn} makes. */
 export function isPendingSignIn(json: unknown): json is PendingSignIn & Record<string, unknown> {
   if (!isObject(json)) return false;
   const pkce = own(json, 'pkce');
   return (
-    typeof own(json, 'state') === 'string' &&
     typeof own(json, 'until') === 'number' &&
     typeof own(json, 'for') === 'string' &&
     (pkce === undefined || typeof pkce === 'string')
   );
 }
 
-/** Whether a state can be looked for at all (R6); else why not. */
-export function unfit(state: unknown): PowerFolderFailureCode | undefined {
-  if (typeof state !== 'string' || state === '') return 'state_missing';
-  return state.length > longestState ? 'state_unknown' : undefined;
+/** Takes the sign-in that was remembered for a state, if this is its answer; each is taken once in a process. */
+export function take(state: string, pending: PendingSignIn, meta: StateMetadata): TakenSignIn | Untaken {
+  if (pending.for !== digestOf(meta)) return untaken('state_mismatch');
+  if (pending.until <= Math.max(Date.now(), usedStates.forgottenUntil)) return untaken('state_expired');
+  if (own(pending, 'used') || usedStates.has(state)) return untaken('state_used');
+  usedStates.add(state, pending.until);
+  return { taken: true, verifier: own(pending, 'pkce'), state: own(pending, 'app') };
 }
 
-/** Uses a sign-in up, whose answer has come; or says why this cannot be its answer. */
-export function useUp(entry: PendingSignIn, meta: StateMetadata): PowerFolderFailureCode | undefined {
-  if (entry.for !== digestOf(meta)) return 'state_mismatch';
-  if (entry.until <= Math.max(Date.now(), usedStates.forgottenUntil)) return 'state_expired';
-  if (own(entry, 'used') || usedStates.has(entry.state)) return 'state_used';
-  usedStates.add(entry.state, entry.until);
-  return undefined;
+export function untaken(code: PowerFolderFailureCode): Untaken {
+  return { taken: false, reason: code };
 }
 
-/** Whether the answer to a state has come to this process. */
-export function isUsed(state: string): boolean {
+/** Whether an answer with this state was accepted in this process, and not too long ago to be remembered. */
+export function wasUsed(state: string): boolean {
   return usedStates.has(state);
 }
 
-/** Of all strategies in this process: states are random, and no two are the same. */
-const usedStates = new UsedStates();
-
-/** Compares in constant time for one length, and a state's length is no secret. */
-export function equal(a: string, b: string): boolean {
-  const [x, y] = [Buffer.from(a), Buffer.from(b)];
-  return x.length === y.length && timingSafeEqual(x, y);
+/** What the application gave cannot wait where the others do. */
+export function tooLong(bytes: number, place: string, most: number): TypeError {
+  return new TypeError(
+    `The state given to passport.authenticate('powerfolder', { state }) is too long: with it, the pending sign-in takes ${bytes} bytes ${place}, where ${most} are the most. Give less, and limit what comes from the visitor, such as a return path`,
+  );
 }
+
+/** Of all strategies and stores in this process: states are random, and no two are the same. */
+const usedStates = new UsedStates();
 
 /** A strategy gives the same object each time. */
 const digests = new WeakMap<StateMetadata, string>();
@@ -95,11 +96,4 @@ function digestOf(meta: StateMetadata): string {
     digests.set(meta, digest);
   }
   return digest;
-}
-
-/** An application's state that is longer than what is kept of a sign-in: for whoever wrote the application. */
-export function stateTooLong(bytes: number, most: number): TypeError {
-  return new TypeError(
-    `The state given to passport.authenticate makes a pending sign-in of ${bytes} bytes, and there may be ${most}; give less, such as a path of at most 1,000 characters`,
-  );
 }

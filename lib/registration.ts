@@ -3,16 +3,15 @@
  * API, HTTP Basic, and a client is no more than an ID and a secret. See docs/powerfolder-oauth2.md.
  */
 import { randomInt } from 'node:crypto';
-import type { Dispatcher } from 'undici';
-import { checkedCredential, checkedTransport } from './configuration.ts';
+import { checkedCredential, checkedTransport, type TransportOptions } from './configuration.ts';
 import { ConfigurationMistake, PowerFolderError, type PowerFolderErrorCode, serverAnswer } from './errors.ts';
-import { exchange, type HTTPRequest, type HTTPResponse, redirectTarget } from './http.ts';
+import { exchange, type HTTPRequest, type HTTPResponse, redirectTarget, type Transport } from './http.ts';
 import { jsonObject, member } from './json.ts';
 import { readOptions } from './option-names.ts';
 import { checkedServerBase } from './url.ts';
 
 /** Options of {@link registerClient}. */
-export interface RegisterClientOptions {
+export interface RegisterClientOptions extends TransportOptions {
   /**
    * Base URL of the PowerFolder server; a context path and a slash at the end are allowed.
    *
@@ -33,21 +32,6 @@ export interface RegisterClientOptions {
    * @default 44 random letters and digits, which is more than 256 bits
    */
   clientSecret?: string | undefined;
-  /**
-   * Milliseconds for the whole request.
-   *
-   * @default 10_000
-   */
-  timeout?: number | undefined;
-  /** undici's dispatcher: for a private CA or a proxy. */
-  dispatcher?: Dispatcher | undefined;
-  /**
-   * Whether plain http is allowed for a server that is not on this machine. The administrator's password is then
-   * readable on the way.
-   *
-   * @default false
-   */
-  allowInsecureHTTP?: boolean | undefined;
 }
 
 /** A registered client: spreads into the options of `PowerFolderStrategy`. */
@@ -73,7 +57,21 @@ export interface RegisteredClient {
  * @see PowerFolder wiki, "OAuth2 Implementation"; RFC 7617
  */
 export async function registerClient(options: RegisterClientOptions): Promise<RegisteredClient> {
-  const { message, transport, client } = checkedRegistration(options);
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError('registerClient takes an options object: { serverURL, admin: { username, password } }');
+  }
+  // A misspelt clientId would silently register another client than the one that was meant.
+  const read = readOptions(options, optionNames);
+  return await register(read, checkedTransport(read));
+}
+
+/**
+ * The same, for the command line, which has a transport already.
+ *
+ * @throws as {@link registerClient}.
+ */
+export async function register(options: RegisterClientOptions, transport: Transport): Promise<RegisteredClient> {
+  const { message, client } = checkedRegistration(options, transport);
   const refusal = refusalIn(await exchange(message, transport), message);
   if (refusal) throw refusal;
   return client;
@@ -85,17 +83,13 @@ const optionNames: (keyof RegisterClientOptions)[] = [
   'clientID',
   'clientSecret',
   'timeout',
+  'ca',
+  'proxy',
   'dispatcher',
   'allowInsecureHTTP',
 ];
 
-function checkedRegistration(options: RegisterClientOptions) {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError('registerClient takes an options object: { serverURL, admin: { username, password } }');
-  }
-  // A misspelt clientId would silently register another client than the one that was meant.
-  const read = readOptions(options, optionNames);
-  const transport = checkedTransport(read);
+function checkedRegistration(read: RegisterClientOptions, transport: Transport) {
   const base = checkedServerBase(read.serverURL, transport);
   const { username, password } = checkedAdmin(read.admin);
   const { clientID = `passport-powerfolder-${random(10).toLowerCase()}`, clientSecret = random(44) } = read;
@@ -115,7 +109,7 @@ function checkedRegistration(options: RegisterClientOptions) {
     body: new URLSearchParams({ client_id: clientID, client_secret: clientSecret }).toString(),
     redirect: 'manual',
   };
-  return { message, transport, client: { clientID, clientSecret } };
+  return { message, client: { clientID, clientSecret } };
 }
 
 /** What RFC 7617 section 2 can carry. Nothing is quoted: people mistake one field for the other. */

@@ -33,7 +33,7 @@ declare global {
 
 /** Options that `passport.authenticate('powerfolder', …)` and `passport.authorize` have for the strategy. */
 export interface PowerFolderAuthenticateOptions {
-  /** The application's state: an object that comes back in `req.authInfo.state`. It stays in the session. */
+  /** The application's state: an object that comes back in `req.authInfo.state`. It stays in the session, or sealed in a cookie. */
   state?: object | undefined;
   scope?: string | string[] | undefined;
 }

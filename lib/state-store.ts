@@ -1,7 +1,7 @@
 /** Where the state of pending sign-ins is kept: what every store does, and how an application's own is called. */
 import type { Request } from 'express';
 import { ConfigurationMistake } from './errors.ts';
-import { failure, givenReason } from './failures.ts';
+import { givenReason, type PowerFolderFailureCode } from './failures.ts';
 import { calledBack, type Hook } from './hooks.ts';
 
 /** What a sign-in is bound to; an answer of another server, client or strategy does not fit. */
@@ -58,10 +58,10 @@ export interface TakenSignIn {
   state: unknown;
 }
 
-/** Why a state was not accepted: the `info` of a failure. */
+/** Why a state was not accepted: a code, or the `info` that an application's store gave. */
 export interface Untaken {
   taken: false;
-  reason: unknown;
+  reason: PowerFolderFailureCode | object;
 }
 
 /**
@@ -94,7 +94,7 @@ export function calledStore(store: { store: Hook; verify: Hook }, pkce: boolean)
     async take(req, state, meta) {
       const args = lengths.verify === 4 ? [state, meta] : [state];
       const [ok, value] = await calledBack('store.verify', (done) => store.verify(req, ...args, done));
-      if (!ok) return { taken: false, reason: givenReason(value, 'state_unknown') ?? failure('state_unknown') };
+      if (!ok) return { taken: false, reason: givenReason(value, 'state_unknown') ?? 'state_unknown' };
       if (ok === true || typeof ok === 'string') {
         return { taken: true, verifier: ok === true ? undefined : ok, state: value };
       }

@@ -10,9 +10,10 @@ import type { PowerFolderClient } from './client.ts';
 import { PowerFolderError } from './errors.ts';
 import type { Hook } from './hooks.ts';
 import { bare, own } from './json.ts';
+import { type Language, languageOf } from './language.ts';
 import { PowerFolderOAuth2 } from './node-oauth.ts';
 import { checkedSettings, type PowerFolderStrategyOptions, type Settings, strategyOptions } from './options.ts';
-import { asError, failed, failedHere, type Outcome, withState } from './outcome.ts';
+import { asError, failed, failedHere, infoOf, type Outcome, withState } from './outcome.ts';
 import { refuseInertMembers, refuseOldPassport } from './passport-guards.ts';
 import { loadedProfile, type PowerFolderProfile, requestProfile, skipsProfile } from './profile.ts';
 import { applicationState, checkRequestOptions, type PowerFolderAuthenticateOptions } from './request-options.ts';
@@ -81,12 +82,12 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // Taken now: where the application passes the strategy itself to passport.authenticate, all requests share this
     // object, and by the time an answer is there these would be another request's.
     const { success, fail, redirect, error } = this;
-    const end = (outcome: Outcome) => {
+    const end = (outcome: Outcome, language: Language) => {
       switch (outcome.end) {
         case 'success':
           return success.call(this, outcome.user as Express.User, outcome.info);
         case 'fail':
-          return fail.call(this, outcome.info as object, outcome.status as number);
+          return fail.call(this, infoOf(outcome, language), outcome.status as number);
         case 'redirect':
           return redirect.call(this, outcome.url);
         case 'page':
@@ -106,16 +107,18 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   protected async _attempt(
     req: Request,
     options: PowerFolderAuthenticateOptions,
-    end: (outcome: Outcome) => void,
+    end: (outcome: Outcome, language: Language) => void,
   ): Promise<void> {
     let outcome: Outcome;
+    let language: Language = 'en';
     try {
       outcome = await this._signIn(req, options);
+      if (outcome.end === 'fail') language = await languageOf(req, this._settings.language);
     } catch (error) {
       outcome = { end: 'error', error };
     }
     try {
-      end(outcome);
+      end(outcome, language);
     } catch (thrown) {
       // Thrown in ending, and so by the application, in its callback to passport.authenticate. That is not called once
       // more, and the process goes on: any visitor can make it be called. Express keeps its error handling in req.next.
@@ -147,7 +150,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
    * @internal
    */
   protected async _begin(req: Request, options: PowerFolderAuthenticateOptions): Promise<Outcome> {
-    const { authorizationMethod, authorizationRequest, callbackURL, pendingSignIns, pkce } = this._settings;
+    const { authorizationMethod, authorizationRequest, callbackURL, pageTexts, pendingSignIns, pkce } = this._settings;
     const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
     if (authorizationMethod === 'POST' && !req.res) {
       throw new TypeError(
@@ -164,9 +167,9 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       ...(scope !== undefined && { scope: Array.isArray(scope) ? scope.join(this._scopeSeparator) : scope }),
       ...(verifier && { code_challenge: hash('sha256', verifier, 'base64url'), code_challenge_method: 'S256' }),
     });
-    return authorizationMethod === 'POST'
-      ? { end: 'page', page: authorizationRequestPage(url, callbackURL) }
-      : { end: 'redirect', url };
+    if (authorizationMethod === 'GET') return { end: 'redirect', url };
+    const language = await languageOf(req, this._settings.language);
+    return { end: 'page', page: authorizationRequestPage(url, callbackURL, language, pageTexts[language]) };
   }
 
   /**
@@ -187,7 +190,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     if (response.state.length > longestState) return failed('state_unknown');
 
     const pending = await this._settings.pendingSignIns.take(req, response.state, this._metadata());
-    if (!pending.taken) return { end: 'fail', info: pending.reason, status: 403 };
+    if (!pending.taken) return { end: 'fail', reason: pending.reason, status: 403 };
     if (response.kind === 'code') return await this._redeem(req, options, response.code, pending);
     if (response.error === 'access_denied') return failedHere('access_denied', pending);
     throw withState(authorizationError(response), pending);
@@ -234,9 +237,9 @@ export class PowerFolderStrategy extends OAuth2Strategy {
       const info = { ...(verdict.info as object), ...(state !== undefined && { state }) };
       return { end: 'success', user: verdict.user, info };
     }
-    return verdict.info === undefined
-      ? failedHere('verify_refused', pending)
-      : { end: 'fail', info: verdict.info, status: undefined };
+    const { info } = verdict;
+    if (typeof info === 'object') return { end: 'fail', reason: info, status: undefined };
+    return { ...failedHere('verify_refused', pending), message: info };
   }
 
   /** @internal */

@@ -2,6 +2,7 @@
 import { quotationMark, refuseUnreplaced, refuseUnseen } from './configuration.ts';
 import { ConfigurationMistake } from './errors.ts';
 import { own } from './json.ts';
+import { isLoopback } from './loopback.ts';
 
 /**
  * A URL of the configuration, checked (R22): absolute, https (http for loopback only, unless allowed), without
@@ -106,15 +107,6 @@ export function plainPath(pathname: string): string {
     .replace(/[^\w.~!$&'()*+,;=:@%/-]/g, encodeURIComponent);
   // Once more, since Node 20 leaves the last dot in `//.x/.`
   return new URL(`http://localhost${path}`).pathname;
-}
-
-function isLoopback(hostname: string): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname.endsWith('.localhost') ||
-    hostname === '[::1]' ||
-    /^127(\.\d+){3}$/.test(hostname)
-  );
 }
 
 /**

@@ -1,7 +1,6 @@
 /** Who decides: only an explicit yes of the application's `verify` signs anybody in (R50). */
 import { types } from 'node:util';
 import type { Request } from 'express';
-import { givenReason } from './failures.ts';
 import { awaited, calledBack, type Hook, promised } from './hooks.ts';
 import type { PowerFolderProfile } from './profile.ts';
 import type { PowerFolderTokens } from './token.ts';
@@ -55,7 +54,10 @@ export interface PowerFolderTokenParams {
 }
 
 /** What `verify` decided. */
-export type Verdict = { accepted: true; user: unknown; info: unknown } | { accepted: false; info: unknown };
+export type Verdict =
+  | { accepted: true; user: unknown; info: unknown }
+  /** `info` is a sentence for the visitor, or Passport's `info` as the application gave it. */
+  | { accepted: false; info: string | object | undefined };
 
 /** What `verify` may be told. */
 export interface Candidate {
@@ -147,7 +149,9 @@ function isNoUser(value: unknown): boolean {
 }
 
 function refused(info: unknown): Verdict {
-  return { accepted: false, info: givenReason(info, 'verify_refused') };
+  // Passport would take a number for the HTTP status.
+  const told = typeof info === 'string' || (typeof info === 'object' && info !== null);
+  return { accepted: false, info: told ? info : undefined };
 }
 
 function notAUser(value: unknown): TypeError {

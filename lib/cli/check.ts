@@ -27,6 +27,9 @@ the time; and whether the callback URL is one. Signs nobody in and changes nothi
   --allow-insecure-http   allow http to a server that is not on this machine
   --help                  print this
 
+A proxy is taken from $HTTPS_PROXY (or $HTTP_PROXY, for an http server), unless $NO_PROXY
+names the server; each of them in lower case as well.
+
 The client's secret is read from $POWERFOLDER_CLIENT_SECRET.
 It is sent only to a server that has refused a made-up client, and this client with a
 made-up secret, as PowerFolder does: three token requests in all.
@@ -47,7 +50,7 @@ something is wrong, or could not be checked.
 async function run(values: Values, { env, stdout }: CommandLine): Promise<number> {
   const server = required(values, 'server', env, 'POWERFOLDER_URL');
   const clientID = required(values, 'client-id', env, 'POWERFOLDER_CLIENT_ID');
-  const transport = transportOf(values);
+  const transport = transportOf(values, env);
   const marks = { ok: ['green', 'ok   '], wrong: ['red', 'WRONG'], unclear: ['yellow', '?    '] } as const;
   const subjects: Record<Finding['verdict'], string[]> = { ok: [], wrong: [], unclear: [] };
   const report = ({ verdict, about, text }: Finding) => {
@@ -55,12 +58,8 @@ async function run(values: Values, { env, stdout }: CommandLine): Promise<number
     stdout.write(`${paint(stdout, env, colour, mark)}  ${about.padEnd(8)}  ${text}\n`);
     subjects[verdict].push(about);
   };
-  try {
-    const findings = checkServer(server, clientID, env['POWERFOLDER_CLIENT_SECRET'], transport);
-    for await (const finding of findings) report(finding);
-  } finally {
-    await transport.dispatcher?.destroy();
-  }
+  const findings = checkServer(server, clientID, env['POWERFOLDER_CLIENT_SECRET'], transport);
+  for await (const finding of findings) report(finding);
   const { 'callback-url': callbackURL } = values;
   if (typeof callbackURL === 'string') report(callbackFinding(callbackURL, transport));
   const { ok, wrong, unclear } = subjects;

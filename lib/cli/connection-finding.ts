@@ -1,12 +1,20 @@
 /** What is wrong on the way to a server. */
 import type { PowerFolderError } from '../errors.ts';
+import { proxyProblem } from '../exchange-errors.ts';
 import { defaultTimeout } from '../http.ts';
 import { type Finding, wrong } from './finding.ts';
 
 /** What is wrong on the way to the server; undefined when the server itself is the problem. */
-export function connectionFinding({ code, cause }: PowerFolderError, base: string): Finding | undefined {
+export function connectionFinding({ code, cause, message }: PowerFolderError, base: string): Finding | undefined {
   const { host, hostname } = new URL(base);
-  const reason = String((cause as { code?: unknown } | undefined)?.code ?? code);
+  const { code: causeCode, proxy, status } = (cause ?? {}) as { code?: unknown; proxy?: unknown; status?: number };
+  const reason = String(causeCode ?? code);
+  if (typeof proxy === 'string') {
+    const variable = base.startsWith('http:') ? 'HTTP_PROXY' : 'HTTPS_PROXY';
+    const what = `The proxy ${proxy} ${proxyProblem(status, reason)}`;
+    return wrong('proxy', `${what}. It stands in ${variable}; NO_PROXY=${hostname} goes without.`);
+  }
+  const [way = ''] = /, through the proxy \S+(?=\.$)/.exec(message) ?? [];
   switch (code) {
     case 'unreachable':
       return /^(ENOTFOUND|EAI_)/.test(reason)
@@ -21,7 +29,7 @@ export function connectionFinding({ code, cause }: PowerFolderError, base: strin
     case 'timeout':
       return wrong(
         'reach',
-        `${host} did not answer within ${defaultTimeout / 1000} s. Check whether the server is well, and firewalls and VPN.`,
+        `${host} did not answer within ${defaultTimeout / 1000} s${way}. Check whether the server is well, and firewalls and VPN.`,
       );
     case 'tls':
       return wrong('TLS', tlsProblem(reason, hostname, host));
@@ -49,7 +57,7 @@ function tlsProblem(reason: string, hostname: string, host: string): string {
     return `The certificate of ${host} is not valid at this time (${reason}). Check the date of this computer; else the server needs a new certificate.`;
   }
   if (/SELF_SIGNED|UNABLE_TO|UNTRUSTED|INVALID_CA|CERT_CHAIN/.test(reason)) {
-    return `The certificate of ${host} is of no CA that is trusted here (${reason}). Trust its CA: here with --ca FILE, in your application with NODE_EXTRA_CA_CERTS=FILE or the option dispatcher: new Agent({ connect: { ca } }).`;
+    return `The certificate of ${host} is of no CA that is trusted here (${reason}). Trust its CA: here with --ca FILE, in your application with the option ca, or NODE_EXTRA_CA_CERTS=FILE.`;
   }
   if (/ALERT/.test(reason)) {
     return `${host} refuses this client (${reason}): its TLS version, or it wants a client certificate. Ask its administrator.`;

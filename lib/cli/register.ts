@@ -1,7 +1,7 @@
 /** `passport-powerfolder register` */
 import { PowerFolderError } from '../errors.ts';
 import { plainText } from '../redact.ts';
-import { registerClient } from '../registration.ts';
+import { register as registerClient } from '../registration.ts';
 import { serverBase } from '../url.ts';
 import { type Command, required, type Values } from './arguments.ts';
 import { connectionFinding } from './connection-finding.ts';
@@ -26,6 +26,9 @@ new secret.
   --allow-insecure-http   allow http to a server that is not on this machine
   --help                  print this
 
+A proxy is taken from $HTTPS_PROXY (or $HTTP_PROXY, for an http server), unless $NO_PROXY
+names the server; each of them in lower case as well.
+
 The administrator's password is asked for, or read from $POWERFOLDER_ADMIN_PASSWORD
 or from the first line of the standard input. The client's secret is taken from
 $POWERFOLDER_CLIENT_SECRET; otherwise one is made, and printed this once.
@@ -46,7 +49,7 @@ async function run(values: Values, io: CommandLine): Promise<number> {
   const { env, stdout, stderr } = io;
   const server = required(values, 'server', env, 'POWERFOLDER_URL');
   const username = required(values, 'admin', env);
-  const transport = transportOf(values);
+  const transport = transportOf(values, env);
   // Before the password is asked for.
   const serverURL = serverBase(server, transport);
   const clientSecret = env['POWERFOLDER_CLIENT_SECRET'] || undefined;
@@ -56,9 +59,8 @@ async function run(values: Values, io: CommandLine): Promise<number> {
   try {
     const password =
       env['POWERFOLDER_ADMIN_PASSWORD'] || (await askPassword(`Password of ${plainText(username)}: `, io));
-    const { dispatcher, allowInsecureHTTP } = transport;
     const admin = { username, password };
-    const client = await registerClient({ serverURL, admin, clientID, clientSecret, dispatcher, allowInsecureHTTP });
+    const client = await registerClient({ serverURL, admin, clientID, clientSecret }, transport);
     const lines = serverLine + environmentLine('POWERFOLDER_CLIENT_ID', client.clientID);
     const secretLine = clientSecret ? '' : environmentLine('POWERFOLDER_CLIENT_SECRET', client.clientSecret);
     await written(stdout, beforeLines(stdout) + lines + secretLine);
@@ -73,8 +75,6 @@ async function run(values: Values, io: CommandLine): Promise<number> {
   } catch (error) {
     if (!(error instanceof PowerFolderError)) throw error;
     throw new Mistake(connectionFinding(error, serverURL)?.text ?? refusal(error, serverURL));
-  } finally {
-    await transport.dispatcher?.destroy();
   }
 }
 

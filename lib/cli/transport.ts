@@ -1,34 +1,34 @@
-/** How the commands reach the server: `--ca` and `--allow-insecure-http`. */
-import { X509Certificate } from 'node:crypto';
+/** How the commands reach the server: `--ca`, `--allow-insecure-http`, and the proxy that the environment names. */
 import { readFileSync } from 'node:fs';
-import { rootCertificates } from 'node:tls';
-import { Agent } from 'undici';
+import { trustedCAs } from '../ca.ts';
 import { checkedTransport } from '../configuration.ts';
 import type { Transport } from '../http.ts';
 import type { Values } from './arguments.ts';
-import { Mistake } from './terminal.ts';
+import { type CommandLine, Mistake } from './terminal.ts';
 
 /** How the server is reached, by the options that `register` and `check` share. */
-export function transportOf(values: Values): Transport {
+export function transportOf(values: Values, env: CommandLine['env']): Transport {
   const { ca } = values;
-  return checkedTransport({
+  const options = {
     allowInsecureHTTP: values['allow-insecure-http'] === true,
-    dispatcher:
-      typeof ca === 'string' ? new Agent({ connect: { ca: [...rootCertificates, certificate(ca)] } }) : undefined,
-  });
+    ...(typeof ca === 'string' && { ca: certificates(ca) }),
+    // As curl, also where Node was not told so.
+    proxy: 'env',
+  };
+  return checkedTransport(options, env);
 }
 
-function certificate(file: string): string {
+function certificates(file: string): Buffer {
+  let content: Buffer;
   try {
-    const pem = readFileSync(file, 'utf8');
-    new X509Certificate(pem);
-    return pem;
+    content = readFileSync(file);
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    throw new Mistake(
-      code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR'
-        ? `The file given with --ca cannot be read (${code}).`
-        : 'The file given with --ca holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).',
-    );
+    throw new Mistake(`The file given with --ca cannot be read (${(error as { code?: unknown }).code}).`);
+  }
+  try {
+    trustedCAs(content);
+    return content;
+  } catch {
+    throw new Mistake('The file given with --ca holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).');
   }
 }

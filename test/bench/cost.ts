@@ -2,7 +2,7 @@
  * `npm run bench:cost`: CPU milliseconds that each reader of what comes from outside spends on the largest input of each
  * shape. For answers the requests are in it, and the server that sends them, which is in this process: 2 ms or so.
  */
-import { answerCases, type Case, cost, headCases, startAnswering, urlCases } from '../support/costly.ts';
+import { answerCases, type Case, cookieCases, cost, headCases, startAnswering, urlCases } from '../support/costly.ts';
 
 const runs = 7;
 
@@ -23,6 +23,7 @@ async function print(title: string, cases: Case[]): Promise<void> {
 async function main(): Promise<void> {
   const server = await startAnswering();
   await print('URLs of 16 KiB', urlCases());
+  await print('Cookies of 16 KiB', cookieCases());
   await print(
     'Answers of 256 KiB',
     answerCases(() => server.url),

@@ -258,7 +258,7 @@ describe('main', () => {
         'of an untrusted CA',
         'server.pem',
         [],
-        /no CA that is trusted here.*--ca FILE.*NODE_EXTRA_CA_CERTS.*dispatcher/,
+        /no CA that is trusted here.*--ca FILE.*option ca, or NODE_EXTRA_CA_CERTS/,
       ],
       ['of another host', 'other-name.pem', ['--ca', tlsFile('ca.pem')], /not for the name 127\.0\.0\.1/],
       ['that has expired', 'expired.pem', ['--ca', tlsFile('ca.pem')], /not valid at this time \(CERT_HAS_EXPIRED\)/],

@@ -1,7 +1,6 @@
 /** BASE_URL: each path works wholly or is refused, and no two apps of one host share a cookie. */
 import fc from 'fast-check';
 import { type Config, ConfigurationError, readConfig } from '../../example-app/config.ts';
-import { returnPath } from '../../example-app/return-path.ts';
 import { sessionCookieName } from '../../example-app/session-cookie.ts';
 import { Browser } from '../support/browser.ts';
 import { type Example, logInAndAllow, sameOrigin, startExample } from '../support/example.ts';
@@ -253,25 +252,6 @@ describe('the name of the cookie (R70)', () => {
       for (const { url } of apps) expect((await browser.stay(`${url}/account`)).status).toBe(200);
     } finally {
       await Promise.all(apps.map((app) => app.close()));
-    }
-  });
-});
-
-describe('returnPath under a path (R39, R70)', () => {
-  it.each(['/f%C3%BCr', '/a+b', '/a(b)', '/~x/@y'])('comes back to %s', (base) => {
-    for (const path of [base, `${base}/`, `${base}/account?x=%C3%BC`, `${base}/folders/f%C3%BCr`]) {
-      expect(returnPath(path, base)).toBe(path);
-    }
-    for (const path of [
-      '/account',
-      `${base}x`,
-      `${base}/../x`,
-      `${base}/oauth`,
-      `${base}/%6fauth`,
-      `${base}//x`,
-      `/${base}/`,
-    ]) {
-      expect(returnPath(path, base)).toBeUndefined();
     }
   });
 });

@@ -193,7 +193,7 @@ scene('two tabs', () => {
   it.each([
     ['first', 0],
     ['second', 1],
-  ] as const)('both end on a friendly page when the %s finishes first (R8)', async (_, first) => {
+  ] as const)('both end signed in when the %s finishes first (R8)', async (_, first) => {
     const app = await site();
     const ada = await someone(app);
     const tabs = [ada.page, await ada.newTab()];
@@ -203,7 +203,8 @@ scene('two tabs', () => {
     const [early, late] = (first === 0 ? tabs : tabs.toReversed()) as [Page, Page];
     await allow(early, app, '/account');
     await press(late, 'Allow');
-    expect(await heading(late)).toBe('Welcome, Ada Schäfer-Yıldız.');
+    // Each comes to where it wanted to go.
+    expect(await heading(late)).toBe('Ada Schäfer-Yıldız');
     await early.reload();
     expect(await heading(early)).toBe('Ada Schäfer-Yıldız');
   });

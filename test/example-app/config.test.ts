@@ -1,5 +1,4 @@
 import { type Config, ConfigurationError, readConfig } from '../../example-app/config.ts';
-import { returnPath } from '../../example-app/return-path.ts';
 
 const secret = 'x'.repeat(32);
 const server = {
@@ -214,64 +213,6 @@ describe('readConfig', () => {
   it('lets the server of this machine be used by http', () => {
     for (const POWERFOLDER_URL of ['http://localhost:8080/pf', 'http://127.0.0.1:1', 'http://[::1]:1']) {
       expect(readConfig({ ...server, POWERFOLDER_URL }).powerFolder?.serverURL).toBe(POWERFOLDER_URL);
-    }
-  });
-});
-
-describe('returnPath (R39)', () => {
-  it.each([
-    '/',
-    '/account',
-    '/account?tab=tokens&x=1',
-    '/account#tokens',
-    '/folders/Fotos%20%26%20Gr%C3%BC%C3%9Fe/100%25%20%231%20+.txt',
-    '/authors',
-    '/oauth2',
-    '/x?next=https://example.com/',
-  ])('takes %s', (path) => {
-    expect(returnPath(path)).toBe(path);
-  });
-
-  it.each([
-    ['nothing', undefined],
-    ['what is no text', ['/account']],
-    ['an empty text', ''],
-    ['a relative path', 'account'],
-    ['an absolute URL', 'https://evil.example/'],
-    ['an absolute URL to itself', 'http://localhost:3000/account'],
-    ['another scheme', 'javascript:alert(1)'],
-    ['another host', '//evil.example'],
-    ['another host with three slashes', '///evil.example'],
-    ['another host by a backslash', '/\\evil.example'],
-    ['another host by two backslashes', '\\\\evil.example'],
-    ['another host behind a dot', '/.//evil.example'],
-    ['another host behind dots', '/x/..//evil.example'],
-    ['another host behind escaped dots', '/%2e%2e//evil.example'],
-    ['another host behind a tab', '/\t/evil.example'],
-    ['another host behind a newline', '/\n/evil.example'],
-    ['another host by an escaped slash', '/%2Fevil.example'],
-    ['another host by an escaped backslash', '/%5cevil.example'],
-    ['two slashes further on', '/account//x'],
-    ['a control character', '/account\u0000'],
-    ['an escaped newline', '/account%0d%0aSet-Cookie:x=y'],
-    ['a broken escape', '/%E0%A4%A'],
-    ['more than 2048 characters', `/${'x'.repeat(2048)}`],
-    ['the beginning of a sign-in', '/auth/powerfolder?returnTo=/auth/powerfolder'],
-    ['the callback', '/oauth'],
-    ['the callback with an answer', '/oauth/code=x&state=y'],
-    ['the callback by another way', '/account/../oauth'],
-    ['the callback in capitals', '/OAuth'],
-    ['the callback in disguise', '/%6fauth'],
-    ['the sign-out', '/logout'],
-  ])('refuses %s', (_, path) => {
-    expect(returnPath(path)).toBeUndefined();
-  });
-
-  it('stays under the path that the app is mounted at', () => {
-    expect(returnPath('/desk/account', '/desk')).toBe('/desk/account');
-    expect(returnPath('/desk', '/desk')).toBe('/desk');
-    for (const path of ['/account', '/desktop', '/desk/../admin', '/desk/oauth']) {
-      expect(returnPath(path, '/desk')).toBeUndefined();
     }
   });
 });

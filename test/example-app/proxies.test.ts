@@ -1,5 +1,6 @@
 /** The example app behind proxies: who the visitor is, and what a proxy's headers can do. */
-import { type Example, startExample } from '../support/example.ts';
+import { Browser } from '../support/browser.ts';
+import { authorizationResponse, type Example, startExample } from '../support/example.ts';
 import { type RawAnswer, rawRequest } from '../support/raw-request.ts';
 import { until } from '../support/until.ts';
 
@@ -169,8 +170,13 @@ describe('X-Forwarded-Proto and X-Forwarded-Host', () => {
     ['javascript:alert(1)', false],
   ])('X-Forwarded-Proto %j: a session begins under https only, and no page fails (R36, R46)', async (proto, secure) => {
     const app = await example({ BASE_URL: 'https://app.example', TRUST_PROXY: 'loopback' });
-    const { status, headers } = await visit(app, '/auth/powerfolder', [`X-Forwarded-Proto: ${proto}`]);
-    expect([status, 'set-cookie' in headers]).toEqual([302, secure]);
+    const browser = new Browser({ 'X-Forwarded-Proto': proto });
+    const response = await authorizationResponse(browser, app);
+    const page = await browser.stay(response.replace('https://app.example', app.url));
+    expect([page.status, JSON.stringify(page.headers['set-cookie']).includes('__Host-session=')]).toEqual([
+      302,
+      secure,
+    ]);
     for (const value of [proto, 'x'.repeat(10_000)]) {
       expect((await visit(app, '/', [`X-Forwarded-Proto: ${value}`])).status).toBe(200);
     }

@@ -4,6 +4,7 @@ import passport from 'passport';
 import { Browser } from '../support/browser.ts';
 import { authorize, type Neighbour, signIn } from '../support/neighbour.ts';
 import { startSessionApp, useBareCookieSession, useCookieSession } from '../support/session-app.ts';
+import { placesToWait } from '../support/state-stores.ts';
 
 let app: Neighbour;
 afterEach(() => app?.close());
@@ -13,9 +14,9 @@ function session(browser: Browser): unknown {
   return cookie && JSON.parse(Buffer.from(cookie, 'base64').toString());
 }
 
-describe('cookie-session with the lines of the README', () => {
+describe.each(placesToWait)('cookie-session with the lines of the README, pending in %s', (place, makeStore) => {
   beforeEach(async () => {
-    app = await startSessionApp(express, passport, useCookieSession);
+    app = await startSessionApp(express, passport, useCookieSession, { strategy: { store: makeStore() } });
   });
 
   it('is emptied of what was before the sign-in, and by signing out', async () => {
@@ -26,6 +27,20 @@ describe('cookie-session with the lines of the README', () => {
     expect(session(browser)).toEqual({ passport: { user: { name: 'ada' } } });
     await browser.visit(`${app.url}/sign-out`);
     expect(session(browser)).toEqual({});
+  });
+
+  it('does not overflow, however many sign-ins begin', async () => {
+    const browser = new Browser();
+    await browser.visit(`${app.url}/visit`);
+    let location = '';
+    for (let i = 0; i < 20; i++) location = await authorize(browser, `${app.url}/auth/powerfolder`);
+    const sizes = browser
+      .cookies(app.url)
+      .split('; ')
+      .map((cookie) => cookie.length);
+    expect(Math.max(...sizes)).toBeLessThan(4096);
+    if (place === 'cookies') expect(session(browser)).toEqual({ visited: true });
+    expect((await browser.visit(location)).status).toBe(200);
   });
 
   it('does not bring an answer back to life when its old cookie is put back', async () => {

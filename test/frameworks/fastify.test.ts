@@ -7,6 +7,7 @@ import {
   signIn,
   startNeighbourProcess,
 } from '../support/neighbour.ts';
+import { cookieSecret } from '../support/state-stores.ts';
 
 let app: Neighbour;
 afterEach(() => app?.close());
@@ -50,5 +51,17 @@ describe('@fastify/passport', () => {
       500,
       "authorizationMethod 'POST' needs req.res, as Express and koa-passport give it; use 'GET' with this framework",
     ]);
+  });
+
+  it('refuses a CookieStateStore in a sentence, as a strategy has no way to set a cookie there', async () => {
+    await start({ cookieSecret });
+    const state = 'a'.repeat(32);
+    for (const path of ['/auth/powerfolder', `/oauth?code=1c&state=${state}`]) {
+      const page = await new Browser().visit(app.url + path);
+      expect([page.status, JSON.parse(page.text).message]).toEqual([
+        500,
+        'CookieStateStore needs the response in req.res, as Express, NestJS and koa-passport give it. @fastify/passport gives a strategy none: leave the option store out there, and pending sign-ins wait in the session',
+      ]);
+    }
   });
 });

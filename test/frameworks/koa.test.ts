@@ -2,19 +2,26 @@
 import { Browser } from '../support/browser.ts';
 import { koaApp } from '../support/koa-app.ts';
 import { authorize, type Neighbour, type NeighbourOptions, signIn, startNeighbour } from '../support/neighbour.ts';
+import { placesToWait } from '../support/state-stores.ts';
 
 let app: Neighbour;
 afterEach(() => app?.close());
 
-async function start(options: NeighbourOptions = {}, session?: object): Promise<void> {
-  app = await startNeighbour(koaApp(session), options);
+let store: NonNullable<NeighbourOptions['strategy']>['store'];
+
+async function start({ strategy, ...options }: NeighbourOptions = {}, session?: object): Promise<void> {
+  app = await startNeighbour(koaApp(session), { ...options, strategy: { ...strategy, store } });
 }
 
 async function user(browser: Browser): Promise<unknown> {
   return JSON.parse((await browser.visit(app.url)).text).user;
 }
 
-describe('koa-passport', () => {
+describe.each(placesToWait)('koa-passport, pending in %s', (place, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
   it.each([
     ['GET', 'path'],
     ['GET', 'query'],
@@ -63,5 +70,15 @@ describe('koa-passport', () => {
     const browser = new Browser();
     expect((await signIn(app.url, browser)).status).toBe(200);
     expect(await user(browser)).toMatchObject({ name: 'ada' });
+  });
+
+  it('ends the cookie of a pending sign-in with the answer, beside that of the session', async () => {
+    await start();
+    const browser = new Browser();
+    await signIn(app.url, browser);
+    expect(browser.cookies(app.url)).toMatch(/^koa\.sess=[^;]+; koa\.sess\.sig=[^;]+$/);
+    const page = await browser.stay(`${app.url}/auth/powerfolder`);
+    const set = [page.headers['set-cookie'] ?? []].flat().map((line) => line.slice(0, line.indexOf('=')));
+    expect(set.filter((name) => name.startsWith('powerfolder-'))).toHaveLength(place === 'cookies' ? 1 : 0);
   });
 });

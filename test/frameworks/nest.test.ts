@@ -1,11 +1,15 @@
 /** @nestjs/passport: PassportStrategy and AuthGuard. */
 import { Browser } from '../support/browser.ts';
 import { authorize, type Neighbour, signIn, startNeighbourProcess } from '../support/neighbour.ts';
+import { cookieSecret } from '../support/state-stores.ts';
 
-describe('@nestjs/passport', () => {
+describe.each([
+  ['the session', undefined],
+  ['cookies', cookieSecret],
+])('@nestjs/passport, pending in %s', (_, secret) => {
   let app: Neighbour;
   beforeAll(async () => {
-    app = await startNeighbourProcess('nest-app.mts');
+    app = await startNeighbourProcess('nest-app.mts', { cookieSecret: secret });
   });
   afterAll(() => app?.close());
 

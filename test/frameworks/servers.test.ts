@@ -6,9 +6,11 @@ import { callbackRoute, PowerFolderStrategy, type PowerFolderStrategyOptions } f
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
 import { Browser } from '../support/browser.ts';
 import { authorize, type Neighbour, startNeighbour } from '../support/neighbour.ts';
+import { placesToWait } from '../support/state-stores.ts';
 
 let app: Neighbour;
 let second: PowerFolderServer;
+let store: PowerFolderStrategyOptions['store'];
 afterEach(async () => {
   await app?.close();
   await second?.close();
@@ -57,8 +59,9 @@ async function start(use: Use, callbacks: 'two callback URLs' | 'one callback UR
   app = await startNeighbour((options, url) => {
     const two = callbacks === 'two callback URLs';
     const passport = new Passport();
-    const a = { ...options, ...(two && { callbackURL: `${url}/a/oauth` }) };
-    use(passport, a, { serverURL, clientID, clientSecret, callbackURL: two ? `${url}/b/oauth` : options.callbackURL });
+    const a = { ...options, ...(two && { callbackURL: `${url}/a/oauth` }), store };
+    const callbackURL = two ? `${url}/b/oauth` : options.callbackURL;
+    use(passport, a, { serverURL, clientID, clientSecret, callbackURL, store });
     const server = express();
     server.use(session({ secret: 'for tests only', resave: false, saveUninitialized: false }));
     const complete = (names: string | string[]) =>
@@ -78,7 +81,14 @@ async function start(use: Use, callbacks: 'two callback URLs' | 'one callback UR
 const tokenRequests = () =>
   [app.powerfolder, second].map(({ requests }) => requests.filter(({ endpoint }) => endpoint === 'token').length);
 
-describe.each(named)('two servers, named by %s', (_, use) => {
+const namedAndPending = named.flatMap(([name, use]) =>
+  placesToWait.map(([place, makeStore]) => [name, place, use, makeStore] as const),
+);
+describe.each(namedAndPending)('two servers, named by %s, pending in %s', (_, _place, use, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
   it.each(['two callback URLs', 'one callback URL'] as const)(
     'sign in with %s, in two tabs at once, each at its own server',
     async (callbacks) => {
@@ -106,7 +116,11 @@ describe.each(named)('two servers, named by %s', (_, use) => {
   });
 });
 
-describe('two strategies of one server, client and callback URL', () => {
+describe.each(placesToWait)('two strategies of one server, client and callback URL, pending in %s', (_, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
   it('are kept apart by the names that subclasses give them', async () => {
     await start((passport, a) => {
       passport.use(new StrategyA(a, whoIs('a')));

@@ -3,7 +3,7 @@
  * whole, and what is compared is CPU time of this process. In `npm test` the size is a quarter of the largest that is read. No time is an absolute one, so a slow machine or a
  * busy one changes nothing.
  */
-import { answerCases, type Case, cost, headCases, startAnswering, urlCases } from '../support/costly.ts';
+import { answerCases, type Case, cookieCases, cost, headCases, startAnswering, urlCases } from '../support/costly.ts';
 import { rounds } from '../support/rounds.ts';
 
 let server: Awaited<ReturnType<typeof startAnswering>>;
@@ -63,6 +63,10 @@ const url = () => server.url;
 
 it.each(byReader(urlCases()))('R52: a URL twice as long costs no more than in proportion: %s', async (_, cases) => {
   await expectProportion(cases, 20);
+});
+
+it.each(byReader(cookieCases()))('R52: cookies twice as long cost no more than in proportion: %s', async (_, cases) => {
+  await expectProportion(cases, 5);
 });
 
 it.each(byReader(answerCases(url)))(

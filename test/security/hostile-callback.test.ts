@@ -10,7 +10,7 @@ import { readAuthorizationResponse } from '../../lib/authorization.ts';
 import { expressVersions, startTestApp, type TestApp } from '../support/app.ts';
 import { Browser } from '../support/browser.ts';
 import { rounds } from '../support/rounds.ts';
-import { stateStores } from '../support/state-stores.ts';
+import { placesToWait } from '../support/state-stores.ts';
 
 let server: PowerFolderServer;
 beforeAll(async () => {
@@ -325,7 +325,7 @@ const filled = (template: string, code: string, state: string) =>
     .replaceAll('=X', `=${X}`);
 
 const combinations = expressVersions.flatMap(([version, express]) =>
-  stateStores.map(([kept, store]) => [version, kept, express, store] as const),
+  placesToWait.map(([kept, makeStore]) => [version, kept, express, () => ({ store: makeStore() })] as const),
 );
 
 describe.each(combinations)(
@@ -479,17 +479,17 @@ describe.each(combinations)(
       expect(location).not.toContain('evil');
     });
 
-    it('R6: has its state compared in constant time', async () => {
-      const compare = jest.spyOn(jest.requireActual<typeof import('node:crypto')>('node:crypto'), 'timingSafeEqual');
-      const visitor = new Visitor(app);
-      const own = await visitor.begin();
-      compare.mockClear();
-      expect(await visitor.send(`/oauth/code=x&state=${X}`)).toEqual(expected(403, 'state_unknown'));
-      // A cookie is looked for by the state's digest, so that one of another state is not found.
-      if (kept === 'cookies') await visitor.signsIn(own, await visitor.code(own));
-      const presented = kept === 'cookies' ? own : X;
-      expect(compare).toHaveBeenCalledWith(Buffer.from(own), Buffer.from(presented));
-    });
+    // A cookie is found by the digest of its state: there is nothing to compare.
+    if (kept === 'the session') {
+      it('R6: has its state compared in constant time', async () => {
+        const compare = jest.spyOn(jest.requireActual<typeof import('node:crypto')>('node:crypto'), 'timingSafeEqual');
+        const visitor = new Visitor(app);
+        const own = await visitor.begin();
+        compare.mockClear();
+        expect(await visitor.send(`/oauth/code=x&state=${X}`)).toEqual(expected(403, 'state_unknown'));
+        expect(compare).toHaveBeenCalledWith(Buffer.from(own), Buffer.from(X));
+      });
+    }
 
     it('R15: is read with the code in one place and the state in the other', async () => {
       const split = new Visitor(app);

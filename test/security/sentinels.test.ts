@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import {
+  CookieStateStore,
   PowerFolderError,
   PowerFolderStrategy,
   type PowerFolderStrategyOptions,
@@ -353,6 +354,33 @@ it('R29: is true of the strategy while its requests are on the way, with a dispa
   await closeScene(silent);
   expect(await refresh).toBeInstanceOf(PowerFolderError);
   await dispatcher.close();
+});
+
+it('R12, R29: nothing of a pending sign-in can be read in its cookie', async () => {
+  const hidden = {
+    returnTo: '/of-the-application/kX5+vLs8"wQ',
+    verifier: '',
+    secret: 'of-the-cookies/hT2+mBn6"pR-dF9cKz4',
+  };
+  const store = new CookieStateStore({ secret: hidden.secret });
+  const begin = jest.spyOn(store.pendingSignIns(1).constructor.prototype, 'begin');
+  const start = { state: { returnTo: hidden.returnTo } };
+  const options = { ...scene.settings, store, pkce: true };
+  const cookieApp = await startTestApp({ options, start, sessions: false });
+  for (let i = 0; i < 20; i++) {
+    const page = await new Browser().stay(`${cookieApp.url}/auth/powerfolder`);
+    const state = String(new URL(String(page.headers['location'])).searchParams.get('state'));
+    hidden.verifier = String(begin.mock.lastCall?.[1]);
+    const [line = '', ...others] = [page.headers['set-cookie'] ?? []].flat();
+    expect([line, others]).toEqual([expect.stringMatching(/^powerfolder-[\w-]{22}=[\w-]{200,}; /), []]);
+    const bytes = Buffer.from(line.slice(line.indexOf('=') + 1, line.indexOf(';')), 'base64url');
+    const text = [line, ...(['latin1', 'hex', 'base64'] as const).map((encoding) => bytes.toString(encoding))].join(
+      ' ',
+    );
+    expect(leaks(text, [...forbidden, ...[...Object.values(hidden), state].flatMap(spellings)])).toEqual([]);
+  }
+  begin.mockRestore();
+  await cookieApp.close();
 });
 
 it('R30: tokens travel in headers and bodies only, the refresh by GET excepted', async () => {

@@ -1,21 +1,28 @@
-/** Express 4 and 5, Passport 0.6 and 0.7, express-session and cookie-session, each with each. */
+/** Express 4 and 5, Passport 0.6 and 0.7, express-session and cookie-session, both stores of pending sign-ins, each with each. */
 import { expressVersions } from '../support/app.ts';
 import { Browser } from '../support/browser.ts';
 import { authorize, type Neighbour, signIn } from '../support/neighbour.ts';
 import { passportVersions, sessionKinds, startSessionApp } from '../support/session-app.ts';
+import { placesToWait } from '../support/state-stores.ts';
 
 let app: Neighbour;
 afterEach(() => app?.close());
 
 const combinations = expressVersions.flatMap(([express, makeExpress]) =>
   passportVersions.flatMap(([passport, version]) =>
-    sessionKinds.map(([kind, useSession]) => [express, passport, kind, makeExpress, version, useSession] as const),
+    sessionKinds.flatMap(([kind, useSession]) =>
+      placesToWait.map(
+        ([place, makeStore]) =>
+          [express, passport, kind, place, { makeExpress, version, useSession, makeStore }] as const,
+      ),
+    ),
   ),
 );
 
-describe.each(combinations)('%s, %s and %s', (_express, _passport, _kind, makeExpress, version, useSession) => {
+describe.each(combinations)('%s, %s and %s, pending in %s', (_express, _passport, _kind, _place, parts) => {
   beforeEach(async () => {
-    app = await startSessionApp(makeExpress, version, useSession);
+    const strategy = { store: parts.makeStore() };
+    app = await startSessionApp(parts.makeExpress, parts.version, parts.useSession, { strategy });
   });
 
   it('sign in, keep the visitor signed in, and sign out', async () => {

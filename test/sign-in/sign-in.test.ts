@@ -4,6 +4,7 @@ import type { Request } from 'express';
 import session from 'express-session';
 import passport from 'passport';
 import {
+  type CookieStateStore,
   PowerFolderStrategy,
   type PowerFolderStrategyOptions,
   type PowerFolderVerifyFunction,
@@ -17,16 +18,19 @@ import {
 import passport06 from 'passport06';
 import { expressVersions, startTestApp, type TestApp, type TestAppOptions } from '../support/app.ts';
 import { Browser, type Page } from '../support/browser.ts';
-import { stateStores } from '../support/state-stores.ts';
+import { CookieBrowser, placesToWait } from '../support/state-stores.ts';
 import { until } from '../support/until.ts';
-import { authorizationURLOf, callStrategy } from '../support/without-framework.ts';
+import { callStrategy } from '../support/without-framework.ts';
 
 let server: PowerFolderServer;
 let app: TestApp;
+/** Where pending sign-ins wait: undefined for the session. */
+let store: CookieStateStore | undefined;
 
 afterEach(async () => {
   await app?.close();
   await server?.close();
+  store = undefined;
 });
 
 type AppOptions = Omit<Partial<TestAppOptions>, 'options'> & { options?: Partial<PowerFolderStrategyOptions> };
@@ -34,7 +38,8 @@ type AppOptions = Omit<Partial<TestAppOptions>, 'options'> & { options?: Partial
 async function start(serverOptions: PowerFolderServerOptions = {}, appOptions: AppOptions = {}) {
   server = await startPowerFolderServer({ autoApprove: 'ada', ...serverOptions });
   const { url: serverURL, clientID, clientSecret } = server;
-  app = await startTestApp({ ...appOptions, options: { serverURL, clientID, clientSecret, ...appOptions.options } });
+  const options = { serverURL, clientID, clientSecret, ...(store && { store }), ...appOptions.options };
+  app = await startTestApp({ ...appOptions, options });
 }
 
 /** Goes as far as the server's answer, and gives the URL that it redirects to, unvisited. */
@@ -52,7 +57,14 @@ async function signIn(browser = new Browser()): Promise<Page> {
 const json = (page: Page) => JSON.parse(page.text);
 const requestsTo = (endpoint: string) => server.requests.filter((request) => request.endpoint === endpoint);
 
-describe.each(expressVersions)('the whole sign-in in %s', (_, express) => {
+const wholeSignIns = expressVersions.flatMap(([name, express]) =>
+  placesToWait.map(([place, makeStore]) => [name, place, express, makeStore] as const),
+);
+describe.each(wholeSignIns)('the whole sign-in in %s, pending in %s', (_, _place, express, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
   describe.each(['path', 'query'] as const)('with a %s callback', (callbackStyle) => {
     it.each(['GET', 'POST'] as const)(
       'by %s authorization, past log-in and consent, ends with tokens and a profile',
@@ -602,9 +614,27 @@ describe('the hooks of passport-oauth2', () => {
   });
 });
 
-describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
+describe.each(placesToWait)('a sign-in that does not succeed, pending in %s', (_, makeStore) => {
+  beforeEach(() => {
+    store = makeStore();
+  });
+
+  it('R17: fails with nothing in the callback, and goes nowhere', async () => {
+    await start();
+    for (const path of ['/oauth', '/oauth/', '/oauth?state=x', '/oauth/state=x', '/oauth/x', '/oauth?foo=bar']) {
+      const page = await new Browser().visit(app.url + path);
+      expect([path, page.status, page.trail.length, json(page).failure.code]).toEqual([
+        path,
+        400,
+        1,
+        'invalid_callback',
+      ]);
+    }
+    expect(server.requests).toEqual([]);
+  });
+
   it('R3, R11: fails with a forged or missing state, without a request to the server, and spares the pending one', async () => {
-    await start({}, { options: store() });
+    await start();
     const browser = new Browser();
     const location = await authorize(browser);
     for (const [path, code] of [
@@ -626,7 +656,7 @@ describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
   });
 
   it('R4: fails the second time', async () => {
-    await start({}, { options: store() });
+    await start();
     const browser = new Browser();
     const location = await authorize(browser);
     expect((await browser.visit(location)).status).toBe(200);
@@ -636,7 +666,7 @@ describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
   });
 
   it('R4: makes one token request for twenty callbacks at once', async () => {
-    await start({}, { options: store() });
+    await start();
     const browser = new Browser();
     const location = await authorize(browser);
     const pages = await Promise.all(Array.from({ length: 20 }, () => browser.visit(location)));
@@ -645,7 +675,7 @@ describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
   });
 
   it('R8: completes two tabs in either order', async () => {
-    await start({}, { options: store() });
+    await start();
     for (const order of [
       [0, 1],
       [1, 0],
@@ -654,60 +684,6 @@ describe.each(stateStores)('a sign-in that waits in %s', (_kept, store) => {
       const tabs = [await authorize(browser), await authorize(browser)];
       for (const tab of order) expect((await browser.visit(tabs[tab] ?? '')).status).toBe(200);
     }
-  });
-
-  it('R13: fails by another method than GET, and leaves the code and the state as they are', async () => {
-    await start(
-      {},
-      {
-        options: store(),
-        routes: (host, strategy) => {
-          const { Passport } = jest.requireActual('passport');
-          host.all('/oauth/{*rest}', new Passport().use(strategy).authenticate('powerfolder'));
-        },
-      },
-    );
-    const browser = new Browser();
-    const location = await authorize(browser);
-    for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
-      expect([method, (await browser.visit(location, { method })).status]).toEqual([method, 405]);
-    }
-    expect(requestsTo('token')).toEqual([]);
-    expect((await browser.visit(location)).status).toBe(200);
-  });
-
-  it.each(['access_denied', 'invalid_grant', 'verify_refused'])(
-    'R12: by %s hands the state of the application back, to try again with',
-    async (code) => {
-      const state = { returnTo: '/x' };
-      await start({ autoApprove: undefined } as never, {
-        start: { state },
-        options: store(),
-        ...(code === 'verify_refused' && { verify: (_) => false }),
-      });
-      if (code === 'invalid_grant') server.failNext('token', { status: 400, body: { error: 'invalid_grant' } });
-      const browser = new Browser();
-      let page = await browser.visit(`${app.url}/auth/powerfolder`);
-      page = await browser.submit(page, 'Log in', { username: server.username, password: server.password });
-      page = await browser.submit(page, code === 'access_denied' ? 'Decline' : 'Allow');
-      expect(json(page).failure).toEqual({ code, message: expect.any(String), state });
-    },
-  );
-});
-
-describe('a sign-in that does not succeed', () => {
-  it('R17: fails with nothing in the callback, and goes nowhere', async () => {
-    await start();
-    for (const path of ['/oauth', '/oauth/', '/oauth?state=x', '/oauth/state=x', '/oauth/x', '/oauth?foo=bar']) {
-      const page = await new Browser().visit(app.url + path);
-      expect([path, page.status, page.trail.length, json(page).failure.code]).toEqual([
-        path,
-        400,
-        1,
-        'invalid_callback',
-      ]);
-    }
-    expect(server.requests).toEqual([]);
   });
 
   it('R9: fails with a state that was made for another strategy', async () => {
@@ -726,16 +702,45 @@ describe('a sign-in that does not succeed', () => {
           clientID: server.clientID,
           clientSecret: 'x',
           callbackURL: mine.callbackURL,
+          ...(store && { store }),
           ...options,
         },
         () => false,
       );
       const session = {};
-      const state = (await authorizationURLOf(mine.strategy, undefined, session)).searchParams.get('state');
-      const end = await callStrategy(other, { originalUrl: `/oauth/code=x&state=${state}`, session });
+      const visitor = new CookieBrowser([]);
+      const visit = async (strategy: PowerFolderStrategy, originalUrl: string) => {
+        const { headers, res } = visitor.request();
+        const request = { originalUrl, session, headers, res };
+        const end = await callStrategy(strategy, request);
+        visitor.keep(request as never);
+        return end;
+      };
+      const begun = await visit(mine.strategy, '/auth/powerfolder');
+      const state = new URL(String(begun.given[0])).searchParams.get('state');
+      const end = await visit(other, `/oauth/code=x&state=${state}`);
       expect(end).toMatchObject({ action: 'fail', given: [{ code: 'state_mismatch' }, 403] });
     }
     expect(requestsTo('token')).toEqual([]);
+  });
+
+  it('R13: fails by another method than GET, and leaves the code and the state as they are', async () => {
+    await start(
+      {},
+      {
+        routes: (host, strategy) => {
+          const { Passport } = jest.requireActual('passport');
+          host.all('/oauth/{*rest}', new Passport().use(strategy).authenticate('powerfolder'));
+        },
+      },
+    );
+    const browser = new Browser();
+    const location = await authorize(browser);
+    for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+      expect([method, (await browser.visit(location, { method })).status]).toEqual([method, 405]);
+    }
+    expect(requestsTo('token')).toEqual([]);
+    expect((await browser.visit(location)).status).toBe(200);
   });
 
   it('with an expired or used code is a failure, not an error', async () => {
@@ -749,6 +754,25 @@ describe('a sign-in that does not succeed', () => {
     });
     expect(app.errors).toEqual([]);
   });
+
+  it.each(['access_denied', 'invalid_grant', 'verify_refused', 'a sentence'])(
+    'R12: by %s hands the state of the application back, to try again with',
+    async (code) => {
+      const state = { returnTo: '/x' };
+      await start({ autoApprove: undefined } as never, {
+        start: { state },
+        ...(code === 'verify_refused' && { verify: (_) => false }),
+        ...(code === 'a sentence' && { verify: ({ refuse }) => refuse('Only staff.') }),
+      });
+      if (code === 'invalid_grant') server.failNext('token', { status: 400, body: { error: 'invalid_grant' } });
+      const browser = new Browser();
+      let page = await browser.visit(`${app.url}/auth/powerfolder`);
+      page = await browser.submit(page, 'Log in', { username: server.username, password: server.password });
+      page = await browser.submit(page, code === 'access_denied' ? 'Decline' : 'Allow');
+      const expected = code === 'a sentence' ? 'verify_refused' : code;
+      expect(json(page).failure).toEqual({ code: expected, message: expect.any(String), state });
+    },
+  );
 
   it("with a wrong secret is a TokenError in the server's words", async () => {
     await start({}, { options: { clientSecret: 'wrong' } });
@@ -875,8 +899,10 @@ describe('a sign-in that does not succeed', () => {
     await start({ accountShape });
     expect(json(await signIn()).user.profile.username).toBe('ada');
   });
+});
 
-  it('without a session says so', async () => {
+describe('without a session', () => {
+  it('a sign-in says so', async () => {
     await start({}, { sessions: false });
     expect(json(await signIn()).error).toMatchObject({ code: 'session_required' });
     expect(json(await new Browser().visit(`${app.url}/oauth/code=x&state=y`)).failure.code).toBe('session_missing');

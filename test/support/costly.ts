@@ -1,11 +1,13 @@
 /** Who reads what comes from outside, and inputs of a given size that could be expensive for them. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
+import type { Request } from 'express';
 import { readAuthorizationResponse } from '../../lib/authorization.ts';
 import { callbackRoute, callbackTest } from '../../lib/callback-route.ts';
 import { PowerFolderClient } from '../../lib/client.ts';
 import { checkedTransport } from '../../lib/configuration.ts';
+import { CookieStateStore } from '../../lib/cookie-state.ts';
 import { requestProfile } from '../../lib/profile.ts';
 import { registerClient } from '../../lib/registration.ts';
 
@@ -299,6 +301,61 @@ const urlReaders: Record<string, (url: string) => unknown> = {
     }
   },
 };
+
+const cookieStore = new CookieStateStore({ secret: ['1', '2', '3'].map((digit) => digit.repeat(32)) });
+const cookieMeta = {
+  strategy: 'powerfolder',
+  authorizationURL: 'https://pf.example/oauth/allow',
+  tokenURL: 'https://pf.example/oauth/token',
+  clientID: 'client',
+  callbackURL: 'https://app.example/oauth',
+};
+
+function requestWithCookies(cookie: string): Request {
+  const request = new IncomingMessage(new Socket());
+  request.headers.cookie = cookie;
+  return Object.assign(request, { res: new ServerResponse(request) }) as never;
+}
+
+/** A pair of name and value as the store itself sets it. */
+function sealedCookie(): string {
+  const request = requestWithCookies('');
+  cookieStore.pendingSignIns(600_000).begin(request, undefined, undefined, cookieMeta);
+  return String(request.res?.getHeader('set-cookie')).split(';')[0] ?? '';
+}
+
+const cookieName = (index: number) => `__Host-powerfolder-${String(index).padStart(22, 'x')}`;
+const headersOfCookies: Record<string, (size: number) => string> = {
+  semicolons: (size) => fill(';', size),
+  'equals signs': (size) => fill('=', size),
+  spaces: (size) => fill(' ', size),
+  'a name that does not end': (size) => `__Host-powerfolder-${fill('x', size)}`,
+  'a long value': (size) => `${cookieName(1)}=${fill('A', size)}`,
+  'values that open with no key': (size) => list(size, (index) => `${cookieName(index)}=${'A'.repeat(40)}`).join(';'),
+  'one name again and again': (size) => list(size, () => `${cookieName(1)}=${'A'.repeat(40)}`).join(';'),
+  'pending sign-ins': (size) => list(size, sealedCookie).join(';'),
+  'cookies of others': (size) => fill('a=b;', size),
+};
+const cookieReaders: Record<string, (header: string) => unknown> = {
+  'CookieStateStore, which begins': (header) =>
+    cookieStore.pendingSignIns(600_000).begin(requestWithCookies(header), undefined, undefined, cookieMeta),
+  'CookieStateStore, which takes an answer': (header) =>
+    cookieStore.pendingSignIns(600_000).take(requestWithCookies(header), 'a'.repeat(32), cookieMeta),
+};
+
+/** Every reader of cookies with every shape of them. */
+export function cookieCases(): Case[] {
+  return Object.entries(cookieReaders).flatMap(([reader, read]) =>
+    Object.entries(headersOfCookies).map(([shape, ofSize]) => ({
+      reader,
+      shape,
+      input: (part: number) => {
+        const header = ofSize(largestHead * part);
+        return () => read(header);
+      },
+    })),
+  );
+}
 
 /** Every reader of URLs with every shape of them. */
 export function urlCases(): Case[] {

@@ -21,22 +21,19 @@ export interface Neighbour {
 
 /** What a test changes: options of the strategy, and of the simulated server. */
 export interface NeighbourOptions {
+  /** Secret of a CookieStateStore for an application in a process of its own, to which no store can be sent. */
+  cookieSecret?: string | undefined;
   strategy?: Partial<PowerFolderStrategyOptions>;
   powerfolder?: PowerFolderServerOptions;
-  /** With it pending sign-ins wait in cookies. */
-  stateSecret?: string;
 }
 
 /** Makes an application when its address is known, and so its callback URL, `<url>/oauth`. */
 export type Make = (options: PowerFolderStrategyOptions, url: string) => RequestListener | Promise<RequestListener>;
 
-export async function startNeighbour(
-  make: Make,
-  { strategy, powerfolder, stateSecret }: NeighbourOptions = {},
-): Promise<Neighbour> {
+export async function startNeighbour(make: Make, { strategy, powerfolder }: NeighbourOptions = {}): Promise<Neighbour> {
   const server = await startPowerFolderServer({ autoApprove: 'ada', ...powerfolder });
   try {
-    const app = await serve(make, { ...required(server), ...strategy, stateSecret });
+    const app = await serve(make, { ...required(server), ...strategy });
     return {
       url: app.url,
       powerfolder: server,
@@ -54,10 +51,10 @@ export async function startNeighbour(
 /** The same with an application that jest cannot load, as parts of it are ES modules: `fixture` calls {@link serveHere}. */
 export async function startNeighbourProcess(
   fixture: string,
-  { strategy, powerfolder, stateSecret }: NeighbourOptions = {},
+  { strategy, powerfolder, cookieSecret }: NeighbourOptions = {},
 ): Promise<Neighbour> {
   const server = await startPowerFolderServer({ autoApprove: 'ada', ...powerfolder });
-  const options = JSON.stringify({ ...required(server), ...strategy, stateSecret });
+  const options = JSON.stringify({ cookieSecret, ...required(server), ...strategy });
   const child = spawn(process.execPath, ['--import', 'tsx', `test/fixtures/${fixture}`, options], {
     cwd: join(__dirname, '../..'),
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -88,7 +85,9 @@ async function addressOf({ stdout }: ChildProcess): Promise<string> {
 
 /** In a process of its own: serves the application with the options given to the process, and says where. */
 export async function serveHere(make: Make): Promise<void> {
-  const { url } = await serve(make, JSON.parse(process.argv[2] ?? '{}'));
+  const { cookieSecret, ...options } = JSON.parse(process.argv[2] ?? '{}');
+  const store = cookieSecret && new CookieStateStore({ secret: cookieSecret });
+  const { url } = await serve(make, { ...options, ...(store && { store }) });
   console.log(`listening at ${url}`);
 }
 
@@ -96,10 +95,7 @@ function required({ url: serverURL, clientID, clientSecret }: PowerFolderServer)
   return { serverURL, clientID, clientSecret };
 }
 
-async function serve(
-  make: Make,
-  { stateSecret, ...options }: Omit<PowerFolderStrategyOptions, 'callbackURL'> & { stateSecret?: string | undefined },
-) {
+async function serve(make: Make, options: Omit<PowerFolderStrategyOptions, 'callbackURL'>) {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -110,8 +106,7 @@ async function serve(
     await closed;
   }
   try {
-    const store = stateSecret === undefined ? {} : { store: new CookieStateStore({ secret: stateSecret }) };
-    server.on('request', await make({ ...options, ...store, callbackURL: `${url}/oauth` }, url));
+    server.on('request', await make({ ...options, callbackURL: `${url}/oauth` }, url));
     return { url, close };
   } catch (error) {
     await close();

@@ -7,7 +7,7 @@ import expressSession from 'express-session';
 import passport from 'passport';
 import { callbackRoute, PowerFolderStrategy } from 'passport-powerfolder';
 import passport06 from 'passport06';
-import { type Neighbour, startNeighbour } from './neighbour.ts';
+import { type Neighbour, type NeighbourOptions, startNeighbour } from './neighbour.ts';
 
 const cookieSession = require('cookie-session');
 
@@ -42,6 +42,7 @@ export async function startSessionApp(
   makeExpress: typeof express,
   { Passport }: typeof passport,
   useSession: UseSession,
+  neighbourOptions: NeighbourOptions = {},
 ): Promise<Neighbour> {
   return await startNeighbour((options) => {
     const app = makeExpress();
@@ -71,5 +72,5 @@ export async function startSessionApp(
     };
     app.use(answerError);
     return app;
-  });
+  }, neighbourOptions);
 }

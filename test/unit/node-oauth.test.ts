@@ -242,8 +242,8 @@ describe('what node-oauth lets a caller set', () => {
     ['the same by its member', (client) => (client['_authMethod'] = 'OAuth'), /takes 'Bearer' only/],
     ['R30: the token in the URL', (client) => client.useAuthorizationHeaderforGET(false), /takes true only/],
     ['the same by its member', (client) => (client['_useAuthorizationHeaderForGET'] = false), /takes true only/],
-    ['an http.Agent', (client) => client.setAgent(new Agent()), /option dispatcher instead/],
-    ['the same by its member', (client) => (client['_agent'] = new Agent()), /option dispatcher instead/],
+    ['an http.Agent', (client) => client.setAgent(new Agent()), /options ca and proxy instead/],
+    ['the same by its member', (client) => (client['_agent'] = new Agent()), /options ca and proxy instead/],
     ['a choice of HTTP libraries', (client) => client._chooseHttpLibrary({ protocol: 'http:' }), /option dispatcher/],
     ['a request by one of them', (client) => client._executeRequest({}, {}, '', () => {}), /call _oauth2\._request/],
   ];

@@ -508,6 +508,8 @@ describe('options that there are not', () => {
     ['tokenEndpoint', 'tokenURL'],
     ['headers', 'customHeaders'],
     ['agent', 'dispatcher'],
+    ['httpsProxy', 'proxy'],
+    ['caFile', 'ca'],
     ['skipUserprofile', 'skipUserProfile'],
     ['passRequestToCallback', 'passReqToCallback'],
     ['PKCE', 'pkce'],
@@ -516,7 +518,6 @@ describe('options that there are not', () => {
   });
 
   it.each([
-    ['proxy', /^There is no option proxy; remove it: callbackURL is absolute, and nothing of it comes from a request/],
     ['trustProxy', /^There is no option trustProxy; remove it: callbackURL is absolute/],
     ['prompt', /^There is no option prompt; .* override authorizationParams in a subclass/],
     ['responseType', /^There is no option responseType; .* authorization code/],
@@ -638,7 +639,7 @@ describe('the values of options', () => {
     ['a secret that nothing has replaced', { clientSecret: '$PF_SECRET' }, /^clientSecret has \$PF_SECRET in it/],
     ['a URL that nothing has replaced', { serverURL: 'https://\u0024{HOST}/' }, /^serverURL has \$\{HOST\} in it/],
     ['session', { session: false }, /^There is no option session; give it to passport\.authenticate/],
-    ['rejectUnauthorized', { rejectUnauthorized: false }, 'did you mean dispatcher?'],
+    ['rejectUnauthorized', { rejectUnauthorized: false }, 'did you mean ca?'],
     ['customHeaders as a text', { customHeaders: 'X-A: sentinel' }, /^customHeaders must be an object/],
     ['customHeaders: null', { customHeaders: null }, /^customHeaders must be an object/],
     ['customHeaders as a list', { customHeaders: [['X-A', 'sentinel']] }, /^customHeaders must be an object/],

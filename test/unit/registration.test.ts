@@ -246,7 +246,7 @@ describe('registerClient', () => {
       const options = { serverURL: server.url, admin, clientID: 'app', clientSecret };
       const error = await failureOf(options);
       expect(error.code).toBe('tls');
-      expect(error.message).toMatch(/dispatcher/);
+      expect(error.message).toMatch(/option ca/);
       expect(server.requests).toEqual([]);
 
       const dispatcher = new Agent({ connect: { ca: fixture('ca.pem') } });

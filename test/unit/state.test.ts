@@ -1,28 +1,24 @@
 import type { Request } from 'express';
 import { SessionStateStore } from '../../lib/state.ts';
-import type { StateMetadata } from '../../lib/state-store.ts';
+import { begin as beginIn, type StoreBrowser, take as takeIn } from '../support/state-stores.ts';
 
-const meta: StateMetadata = {
-  strategy: 'powerfolder',
-  authorizationURL: 'https://pf.example/oauth/allow',
-  tokenURL: 'https://pf.example/oauth/token',
-  clientID: 'client',
-  callbackURL: 'https://app.example/oauth',
-};
 const minutes = 60_000;
 
+type WithSession = Request & { session: Record<string, unknown> };
+
 /** A request with a session, or without one. */
-function browser(session: Record<string, unknown> | undefined = {}): Request & { session: Record<string, unknown> } {
+function browser(session: Record<string, unknown> | undefined = {}): WithSession {
   return { session, headers: { cookie: 'connect.sid=s%3Asome' } } as never;
 }
 
-function begin(store: SessionStateStore, req: Request, app?: unknown, verifier?: string, bound = meta): string {
-  return store.begin(req, verifier, app, bound);
+const always = (request: Request): StoreBrowser => ({ request: () => request, keep() {} }) as never;
+
+function begin(store: SessionStateStore, req: Request, app?: unknown, verifier?: string): string {
+  return beginIn(store, always(req), app, verifier);
 }
 
-function take(store: SessionStateStore, req: Request, state: unknown, bound = meta) {
-  const taken = store.take(req, state, bound);
-  return 'reason' in taken ? (taken.reason as { code: string }).code : { ok: taken.verifier ?? true, app: taken.state };
+function take(store: SessionStateStore, req: Request, state: unknown) {
+  return takeIn(store, always(req), state);
 }
 
 /** The pending sign-ins as the session holds them. */
@@ -30,29 +26,49 @@ function entries(req: { session: Record<string, unknown> }): Record<string, unkn
   return JSON.parse(String(req.session['powerfolder']));
 }
 
+/** What both stores do is in state-stores.test.ts. */
 describe('SessionStateStore', () => {
   const store = new SessionStateStore();
   afterEach(() => jest.restoreAllMocks());
 
-  it('R2: makes states of 128 random bits in letters and digits', () => {
-    const req = browser();
-    const states = new Set(Array.from({ length: 500 }, () => begin(store, req)));
-    expect(states.size).toBe(500);
-    for (const state of states) expect(state).toMatch(/^[A-Za-z0-9]{32,}$/);
-    // Every character stands for at least four bits: all sixteen values occur at every place.
-    for (let place = 0; place < 32; place++) expect(new Set([...states].map((state) => state[place])).size).toBe(16);
+  it('R3: says of a request without a session that there is none', () => {
+    const state = begin(store, browser());
+    expect(take(store, { session: undefined } as never, state)).toBe('session_missing');
+    expect(take(store, { session: null } as never, state)).toBe('session_missing');
+    expect(take(store, browser(), state)).toBe('state_unknown');
   });
 
-  it("R12: gives the application's state back, which is no part of the state", () => {
+  it.each([
+    [false, 2048],
+    [true, 2049],
+  ])('keeps 2048 bytes of text: one more is too much: %s', (isTooMuch, size) => {
     const req = browser();
-    const state = begin(store, req, { returnTo: '/x' });
-    expect(state).not.toContain('x');
-    expect(take(store, req, state)).toEqual({ ok: true, app: { returnTo: '/x' } });
+    begin(store, req, '');
+    const empty = String(req.session['powerfolder']).length;
+    const other = browser();
+    const beginLong = () => begin(store, other, `€${'x'.repeat(size - empty - 3)}`);
+    if (isTooMuch) {
+      expect(beginLong).toThrow(/takes 2049 bytes of the session, where 2048 are the most/);
+      expect(other.session).toEqual({});
+    } else {
+      beginLong();
+      expect(Buffer.byteLength(String(other.session['powerfolder']))).toBe(2048);
+    }
   });
 
-  it('gives the PKCE verifier back', () => {
+  it('keeps 2 KiB of pending sign-ins, and lets used ones go first', () => {
     const req = browser();
-    expect(take(store, req, begin(store, req, undefined, 'verifier'))).toEqual({ ok: 'verifier', app: undefined });
+    const states = Array.from({ length: 3 }, (_, index) =>
+      begin(store, req, { returnTo: `/${index}${'x'.repeat(500)}` }),
+    );
+    expect(take(store, req, states[1])).toMatchObject({ ok: true });
+    states.push(begin(store, req, { returnTo: `/${'x'.repeat(500)}` }));
+    expect(entries(req)).toHaveLength(4);
+    states.push(begin(store, req));
+    expect(entries(req).map(({ state }) => state)).toEqual([states[0], states[2], states[3], states[4]]);
+    states.push(begin(store, req, { returnTo: `/${'x'.repeat(300)}` }));
+    expect(entries(req).map(({ state }) => state)).toEqual([states[2], states[3], states[4], states[5]]);
+    expect(Buffer.byteLength(String(req.session['powerfolder']))).toBeLessThanOrEqual(2048);
   });
 
   it.each<[string, (entry: Record<string, unknown>) => unknown]>([
@@ -110,43 +126,6 @@ describe('SessionStateStore', () => {
     expect(take(store, { session, headers: { cookie: 'other=1' } } as never, 'x')).toBe(code);
   });
 
-  it('R3: knows a state in its own session only', () => {
-    const state = begin(store, browser());
-    expect(take(store, browser(), state)).toBe('state_unknown');
-    expect(take(store, { session: undefined } as never, state)).toBe('session_missing');
-    expect(take(store, { session: null } as never, state)).toBe('session_missing');
-  });
-
-  it('R4: accepts a state once, and says of the second time that it is the second', () => {
-    const req = browser();
-    const state = begin(store, req);
-    expect(take(store, req, state)).toEqual({ ok: true, app: undefined });
-    expect(take(store, req, state)).toBe('state_used');
-  });
-
-  it('R4: accepts a state once also where each request has a copy of the session', () => {
-    const req = browser();
-    const state = begin(store, req);
-    const copies = Array.from({ length: 20 }, () => browser(structuredClone(req.session)));
-    const results = copies.map((copy) => take(new SessionStateStore(), copy, state));
-    expect(results.filter((result) => result !== 'state_used')).toEqual([{ ok: true, app: undefined }]);
-  });
-
-  it('R71: refuses, as expired, what it could no longer tell from a used one', () => {
-    jest.isolateModules(() => {
-      const { SessionStateStore: Fresh } = jest.requireActual('../../lib/state.ts');
-      const { UsedStates: Used } = jest.requireActual('../../lib/used-states.ts');
-      const forgotten = jest.spyOn(Used.prototype, 'forgottenUntil', 'get');
-      const fresh: SessionStateStore = new Fresh();
-      const req = browser();
-      const [one, other] = [begin(fresh, req), begin(fresh, req)];
-      forgotten.mockReturnValue(Date.now() + 5 * minutes);
-      expect(take(fresh, req, one)).toEqual({ ok: true, app: undefined });
-      forgotten.mockReturnValue(Date.now() + 11 * minutes);
-      expect(take(fresh, req, other)).toBe('state_expired');
-    });
-  });
-
   it('R4: tells a used state also in another process, by the session, which keeps nothing else of it', () => {
     const req = browser();
     const state = begin(store, req, { returnTo: '/secret' }, 'verifier');
@@ -156,34 +135,6 @@ describe('SessionStateStore', () => {
       const { SessionStateStore: Elsewhere } = jest.requireActual('../../lib/state.ts');
       expect(take(new Elsewhere(), req, state)).toBe('state_used');
     });
-  });
-
-  it.each([
-    ['ten minutes by default', undefined, 10 * minutes],
-    ['its own time', 5000, 5000],
-  ])('R5: lets a sign-in expire after %s', (_, ttl, expected) => {
-    const timed = new SessionStateStore({ ttl });
-    const start = Date.now();
-    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
-    const req = browser();
-    const [early, late] = [begin(timed, req), begin(timed, req)];
-    now.mockReturnValue(start + expected - 1);
-    expect(take(timed, req, early)).toEqual({ ok: true, app: undefined });
-    now.mockReturnValue(start + expected);
-    expect(take(timed, req, late)).toBe('state_expired');
-  });
-
-  it('R5: forgets a sign-in that has expired, when the next one begins', () => {
-    const req = browser();
-    const start = Date.now();
-    const now = jest.spyOn(Date, 'now').mockReturnValue(start);
-    begin(store, req);
-    now.mockReturnValue(start + 10 * minutes - 1);
-    begin(store, req);
-    expect(entries(req)).toHaveLength(2);
-    now.mockReturnValue(start + 10 * minutes);
-    begin(store, req);
-    expect(entries(req)).toHaveLength(2);
   });
 
   it('keeps of a sign-in its state, its time and what it is bound to, and what else there is', () => {
@@ -199,37 +150,6 @@ describe('SessionStateStore', () => {
     ]);
   });
 
-  it.each([
-    ['spaces and line breaks', { text: ' a  b\nc\u2028d used' }],
-    ['the word for used', { used: true }],
-    ['nothing', null],
-  ])("gives the application's state back with %s in it", (_, app) => {
-    const req = browser();
-    const [first, second] = [begin(store, req, app), begin(store, req)];
-    expect(entries(req)).toHaveLength(2);
-    expect(take(store, req, first)).toEqual({ ok: true, app });
-    expect(take(store, req, second)).toEqual({ ok: true, app: undefined });
-  });
-
-  it.each([
-    ['undefined', undefined, 'state_missing'],
-    ['an empty string', '', 'state_missing'],
-    ['a list', ['x'], 'state_missing'],
-    ['an object', { toString: () => 'x' }, 'state_missing'],
-    ['a number', 7, 'state_missing'],
-    ['more than 512 characters', 'x'.repeat(513), 'state_unknown'],
-    ['one of the same length', 'x'.repeat(32), 'state_unknown'],
-    ['umlauts of the same length', 'ü'.repeat(32), 'state_unknown'],
-    ['__proto__', '__proto__', 'state_unknown'],
-  ])('R6, R7: refuses %s and leaves the pending sign-ins as they are', (_, state, code) => {
-    const req = browser();
-    const pending = begin(store, req);
-    const before = structuredClone(req.session);
-    expect(take(store, req, state)).toBe(code);
-    expect(req.session).toEqual(before);
-    expect(take(store, req, pending)).toEqual({ ok: true, app: undefined });
-  });
-
   it('R6: compares nothing that is over 512 characters, even if the session holds it', () => {
     const long = 'x'.repeat(513);
     const req = browser();
@@ -239,12 +159,6 @@ describe('SessionStateStore', () => {
     expect(take(store, req, long)).toBe('state_unknown');
     req.session['powerfolder'] = JSON.stringify([{ ...entry, state: long.slice(1) }]);
     expect(take(store, req, long.slice(1))).toEqual({ ok: true, app: undefined });
-  });
-
-  it('R7: keeps the eight youngest pending sign-ins', () => {
-    const req = browser();
-    const states = Array.from({ length: 9 }, () => begin(store, req));
-    expect(states.map((state) => take(store, req, state) === 'state_unknown')).toEqual([true, ...Array(8).fill(false)]);
   });
 
   it('R7: lets used and expired ones go before pending ones', () => {
@@ -260,26 +174,6 @@ describe('SessionStateStore', () => {
     expect(take(store, req, states[3])).toBe('state_unknown');
     for (const index of [0, 1, 2, 4, 5, 6, 7, 8])
       expect(take(store, req, states[index])).toEqual({ ok: true, app: undefined });
-  });
-
-  it('R8: completes two tabs in either order', () => {
-    for (const order of [
-      [0, 1],
-      [1, 0],
-    ] as const) {
-      const req = browser();
-      const tabs = [begin(store, req, 'first'), begin(store, req, 'second')];
-      expect(order.map((tab) => take(store, req, tabs[tab]))).toEqual(
-        order.map((tab) => ({ ok: true, app: ['first', 'second'][tab] })),
-      );
-    }
-  });
-
-  it.each(Object.keys(meta) as (keyof StateMetadata)[])('R9: binds a sign-in to its %s', (member) => {
-    const req = browser();
-    const state = begin(store, req);
-    expect(take(store, req, state, { ...meta, [member]: `${meta[member]}x` })).toBe('state_mismatch');
-    expect(take(store, req, state)).toEqual({ ok: true, app: undefined });
   });
 
   it('keeps lists of different keys apart', () => {

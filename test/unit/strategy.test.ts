@@ -360,7 +360,7 @@ describe('PowerFolderStrategy', () => {
 
   it('R23: refuses setAgent, naming what there is instead', () => {
     const { _oauth2 } = strategyWith({}) as unknown as { _oauth2: { setAgent(agent: unknown): void } };
-    expect(() => _oauth2.setAgent({})).toThrow(/give the strategy the option dispatcher instead/);
+    expect(() => _oauth2.setAgent({})).toThrow(/give the strategy the options ca and proxy instead/);
   });
 
   it('keeps apart the requests that share it, where it was given to passport.authenticate itself', async () => {
