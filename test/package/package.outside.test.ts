@@ -16,13 +16,17 @@ describe('the exports', () => {
   it('are these and no others', () => {
     expect(Object.keys(root).sort()).toEqual([
       'AuthorizationError',
+      'CookieStateStore',
       'InternalOAuthError',
+      'PowerFolderClient',
       'PowerFolderError',
+      'PowerFolderNestStrategy',
       'PowerFolderStrategy',
       'Strategy',
       'TokenError',
       'callbackRoute',
       'registerClient',
+      'returnPath',
     ]);
     expect(Object.keys(testing)).toEqual(['startPowerFolderServer']);
   });
