@@ -33,12 +33,15 @@ const levels = [
     'state',
     'state-store',
     'token',
+    'validate',
     'verify',
+    'verify-forms',
   ],
   // The life of the tokens.
   ['client', 'keeper', 'node-oauth'],
   ['options', 'outcome', 'request-options'],
   ['strategy'],
+  ['nest', 'typed-strategy'],
   ['index', 'cli/.+'],
 ];
 

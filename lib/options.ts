@@ -18,6 +18,7 @@ import { SessionStateStore } from './state.ts';
 import { calledStore, type PendingSignIns, type StateMetadata, type StateStore } from './state-store.ts';
 import { checkedCallbackURL, checkedURL } from './url.ts';
 import { verifier } from './verify.ts';
+import type { SkipUserProfile } from './verify-forms.ts';
 
 /**
  * Options of `PowerFolderStrategy`. They are read once, at construction; what changes in them later changes nothing. They
@@ -59,11 +60,7 @@ export interface PowerFolderStrategyOptions extends PowerFolderClientOptions {
    *
    * @default false
    */
-  skipUserProfile?:
-    | boolean
-    | (() => boolean | Promise<boolean>)
-    | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => unknown)
-    | undefined;
+  skipUserProfile?: SkipUserProfile;
   /**
    * Whether a classic `verify` gets the request as its first argument. The form with one parameter always has it.
    *

@@ -6,18 +6,32 @@ import { nearest } from './option-names.ts';
 import { plainText } from './redact.ts';
 import { checkScope } from './scope.ts';
 
+// Without these, TypeScript takes a string only as the state, which is what the strategy refuses.
 declare module 'passport' {
-  // Without this, TypeScript takes a string only, which is what the strategy refuses.
   interface Authenticator<InitializeRet, AuthenticateRet, AuthorizeRet, AuthorizeOptions> {
     authenticate(
       strategy: string | string[] | passport.Strategy,
       options: Omit<passport.AuthenticateOptions, 'state'> & PowerFolderAuthenticateOptions,
       callback?: passport.AuthenticateCallback,
     ): AuthenticateRet;
+    authorize(
+      strategy: string | string[],
+      options: Omit<passport.AuthenticateOptions, 'state'> & PowerFolderAuthenticateOptions,
+      callback?: passport.AuthorizeCallback,
+    ): AuthorizeRet;
   }
 }
 
-/** Options that `passport.authenticate('powerfolder', …)` has for the strategy. */
+declare global {
+  namespace Express {
+    interface AuthInfo {
+      /** The object given as `state` to `passport.authenticate` when the sign-in began. */
+      state?: unknown;
+    }
+  }
+}
+
+/** Options that `passport.authenticate('powerfolder', …)` and `passport.authorize` have for the strategy. */
 export interface PowerFolderAuthenticateOptions {
   /** The application's state: an object that comes back in `req.authInfo.state`. It stays in the session, or sealed in a cookie. */
   state?: object | undefined;

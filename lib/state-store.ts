@@ -22,24 +22,21 @@ export interface StateMetadata {
  */
 export interface StateStore {
   /** Remembers a sign-in and gives its state, which must be alphanumeric. */
-  store(
-    req: Request,
-    verifier: string | undefined,
-    appState: unknown,
-    meta: StateMetadata,
-    done: (error: unknown, state?: string) => void,
-  ): void;
+  store:
+    | ((req: Request, done: StateStored) => void)
+    | ((req: Request, meta: StateMetadata, done: StateStored) => void)
+    | ((req: Request, appState: unknown, meta: StateMetadata, done: StateStored) => void)
+    | ((req: Request, verifier: string | undefined, appState: unknown, meta: StateMetadata, done: StateStored) => void);
   /**
    * Ends the wait for an answer: gives the PKCE verifier or true, and the application's state; or false and the reason.
    * Nothing else is a yes.
    */
-  verify(
-    req: Request,
-    state: string,
-    meta: StateMetadata,
-    done: (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void,
-  ): void;
+  verify:
+    | ((req: Request, state: string, done: StateVerified) => void)
+    | ((req: Request, state: string, meta: StateMetadata, done: StateVerified) => void);
 }
+type StateStored = (error: unknown, state?: string) => void;
+type StateVerified = (error: unknown, ok?: string | boolean, appStateOrReason?: unknown) => void;
 
 /** Characters of a state at the most. */
 export const longestState = 512;

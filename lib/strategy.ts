@@ -8,6 +8,7 @@ import { authorizationRequestPage } from './authorization-page.ts';
 import { refuseStartUnderCallback } from './callback-route.ts';
 import type { PowerFolderClient } from './client.ts';
 import { PowerFolderError } from './errors.ts';
+import type { Hook } from './hooks.ts';
 import { bare, own } from './json.ts';
 import { type Language, languageOf } from './language.ts';
 import { PowerFolderOAuth2 } from './node-oauth.ts';
@@ -18,7 +19,7 @@ import { loadedProfile, type PowerFolderProfile, requestProfile, skipsProfile } 
 import { applicationState, checkRequestOptions, type PowerFolderAuthenticateOptions } from './request-options.ts';
 import { longestState, type StateMetadata, type TakenSignIn } from './state-store.ts';
 import { isInvalidGrant, parseErrorResponse, type TokenResponse } from './token.ts';
-import type { VerifyArguments, VerifyArgumentsWithRequest } from './verify.ts';
+import { refuseUnclearValidate } from './validate.ts';
 
 /**
  * Signs users in with their PowerFolder account.
@@ -42,16 +43,11 @@ export class PowerFolderStrategy extends OAuth2Strategy {
   declare protected readonly _settings: Settings;
 
   /**
-   * @param options See {@link PowerFolderStrategyOptions}.
+   * @param given See {@link PowerFolderStrategyOptions}.
    * @param verify With one parameter: {@link PowerFolderVerifyFunction}. With more, or none declared: passport-oauth2's
    * `(accessToken, refreshToken, [params,] profile, done)`, with `req` before them by `passReqToCallback`.
    * @throws {TypeError} for a mistake in the configuration, with the fix in its message.
    */
-  constructor(
-    options: PowerFolderStrategyOptions & { passReqToCallback: true },
-    verify: (...args: VerifyArgumentsWithRequest) => unknown,
-  );
-  constructor(options: PowerFolderStrategyOptions, verify: (...args: VerifyArguments) => unknown);
   constructor(given: PowerFolderStrategyOptions, verify: (...args: never[]) => unknown) {
     const options = strategyOptions(given);
     const settings = checkedSettings(options, verify);
@@ -68,6 +64,7 @@ export class PowerFolderStrategy extends OAuth2Strategy {
     // for console.log, which does not look behind a getter.
     Object.defineProperty(this, '_settings', { get: () => settings });
     refuseInertMembers(this);
+    refuseUnclearValidate(this, verify as Hook, options.passReqToCallback === true);
     const OAuth2 = PowerFolderOAuth2.with({
       transport,
       refreshByGET: settings.refreshByGET,

@@ -1,16 +1,15 @@
 /** Who decides: only an explicit yes of the application's `verify` signs anybody in (R50). */
 import { types } from 'node:util';
 import type { Request } from 'express';
-import type { VerifyCallback } from 'passport-oauth2';
 import { awaited, calledBack, type Hook, promised } from './hooks.ts';
 import type { PowerFolderProfile } from './profile.ts';
-import type { PowerFolderTokens, TokenResponse } from './token.ts';
+import type { PowerFolderTokens } from './token.ts';
 
 /** What `verify` gets in its form with one parameter. */
-export interface PowerFolderSignIn {
+export interface PowerFolderSignIn<Profile = PowerFolderProfile> {
   tokens: PowerFolderTokens;
   /** Who signed in; undefined with `skipUserProfile`, and of the subclass's type if that overrides `userProfile`. */
-  profile: PowerFolderProfile;
+  profile: Profile;
   req: Request;
   /** The object given as `state` to `passport.authenticate` when the sign-in began. */
   state: unknown;
@@ -22,28 +21,37 @@ export interface PowerFolderSignIn {
  * Finds or creates the application's user, which is an object. `false`, `null`, `undefined` and what `refuse` made mean
  * that this account may not sign in; a thrown error, or a rejected promise, goes to the application's error handling.
  */
-export type PowerFolderVerifyFunction = (signIn: PowerFolderSignIn) => VerifyResult | Promise<VerifyResult>;
-type VerifyResult = Express.User | Refusal | false | null | undefined;
+export type PowerFolderVerifyFunction<Profile = PowerFolderProfile> = (
+  signIn: PowerFolderSignIn<Profile>,
+) => VerifyResult | Promise<VerifyResult>;
+
+/** A user is an object, and no promise: of what that resolves to nothing would be known. */
+export type VerifyResult = (Express.User & object & { then?: never }) | Refusal | false | null | undefined;
+
+/** `done` of the classic forms: an error, or the user, also as a promise; or `false`, and for the visitor why. */
+export type PowerFolderVerifyCallback = (
+  error?: unknown,
+  user?: (Express.User & object) | false | null | PromiseLike<VerifyResult>,
+  info?: object | string,
+) => void;
 
 /**
- * What may stand at each place of the forms of `verify`. One list for all of them, since TypeScript gives a function's
- * parameters their types by the first overload that it tries, and a user's `(accessToken, …) =>` shall not need any.
+ * `params` of the classic forms: the members of the token response (RFC 6749 section 5.1) as they came, others than these
+ * included; and `expiresAt`.
  */
-export type VerifyArguments = [
-  signInOrAccessToken: PowerFolderSignIn & string,
-  refreshToken: string,
-  profileOrParams: PowerFolderProfile & TokenResponse['params'],
-  doneOrProfile: VerifyCallback & PowerFolderProfile,
-  done: VerifyCallback,
-];
-export type VerifyArgumentsWithRequest = [
-  signInOrReq: PowerFolderSignIn & Request,
-  accessToken: string,
-  refreshToken: string,
-  profileOrParams: PowerFolderProfile & TokenResponse['params'],
-  doneOrProfile: VerifyCallback & PowerFolderProfile,
-  done: VerifyCallback,
-];
+export interface PowerFolderTokenParams {
+  access_token: string;
+  refresh_token?: unknown;
+  /** Seconds, as a number or a text. */
+  expires_in?: unknown;
+  scope?: unknown;
+  token_type?: unknown;
+  /**
+   * As in {@link PowerFolderTokens}: epoch milliseconds, undefined when the server did not say. The server's own
+   * `expiresAt`, if it sends one, is not here.
+   */
+  expiresAt: number | undefined;
+}
 
 /** What `verify` decided. */
 export type Verdict =
@@ -100,7 +108,7 @@ export function verifier(
     ...(passReqToCallback ? [req] : []),
     tokens.accessToken,
     tokens.refreshToken,
-    ...(length === given + 2 ? [params] : []),
+    ...(length === given + 2 ? [{ ...params, expiresAt: tokens.expiresAt }] : []),
     profile,
   ];
   if (length === 0 || length > given) {

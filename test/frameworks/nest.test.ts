@@ -36,7 +36,7 @@ describe.each([
       {
         username: 'ada',
         accessToken: expect.stringMatching(/^1/),
-        params: expect.objectContaining({ expires_in: 86400 }),
+        params: expect.objectContaining({ expires_in: 86400, expiresAt: expect.any(Number) }),
       },
     ]);
   });
@@ -64,6 +64,73 @@ describe.each([
     const page = await signIn(app.url, browser);
     expect([page.status, JSON.parse(page.text).user]).toEqual([status, undefined]);
     expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({});
+  });
+
+  it('signs in with validate({ tokens, profile, req, state }), and the visitor stays signed in', async () => {
+    const browser = new Browser();
+    const page = await browser.visit(`${app.url}/one-object`);
+    const user = {
+      username: 'ada',
+      tokens: {
+        accessToken: expect.stringMatching(/^1/),
+        refreshToken: expect.stringMatching(/^1/),
+        expiresAt: expect.any(Number),
+      },
+      state: { returnTo: '/reports' },
+      path: '/one-object/oauth/code',
+    };
+    expect([page.status, JSON.parse(page.text)]).toEqual([
+      200,
+      { user, authInfo: { state: { returnTo: '/reports' } } },
+    ]);
+    expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({ user });
+  });
+
+  const failed = { status: 401, code: 'verify_refused', message: 'This PowerFolder account may not sign in here.' };
+  const broken = { status: 500, message: 'Internal server error' };
+  it.each([
+    { gives: 'nothing', ...failed },
+    { gives: 'refused', ...failed, message: 'Only Ada may sign in here.' },
+    { gives: 'a list', ...broken },
+    { gives: 'true', ...broken },
+    { gives: 'a number', ...broken },
+    { gives: 'a throw', ...broken },
+  ])(
+    'R50: signs nobody in when the one-object validate gives $gives, and answers $status',
+    async ({ gives, status, ...body }) => {
+      const browser = new Browser();
+      app.powerfolder.failNext('accounts', { body: { ID: 'x', username: gives } });
+      const page = await browser.visit(`${app.url}/one-object`);
+      expect([page.status, JSON.parse(page.text)]).toEqual([status, expect.objectContaining(body)]);
+      expect(JSON.parse((await browser.visit(app.url)).text)).toEqual({});
+    },
+  );
+
+  it("shows a failure's status, code and sentence where handleRequest hands them on", async () => {
+    const browser = new Browser();
+    const location = await authorize(browser, `${app.url}/one-object`);
+    const stranger = await new Browser().visit(location);
+    expect([stranger.status, JSON.parse(stranger.text)]).toEqual([
+      403,
+      { code: 'session_missing', message: expect.stringMatching(/^Your browser sent no session/) },
+    ]);
+    expect((await browser.visit(location)).status).toBe(200);
+    const again = await browser.visit(location);
+    expect([again.status, JSON.parse(again.text).code]).toEqual([403, expect.stringMatching(/^state_/)]);
+  });
+
+  it('R50: refuses, when it is made, a validate whose form cannot be told, and one that could never answer', async () => {
+    expect(JSON.parse((await new Browser().visit(`${app.url}/refusals`)).text)).toEqual([
+      expect.stringMatching(
+        /^TypeError: validate declares one parameter, .* PassportStrategy\(PowerFolderNestStrategy/,
+      ),
+      expect.stringMatching(
+        /^TypeError: validate declares one parameter, .* PassportStrategy\(PowerFolderNestStrategy/,
+      ),
+      expect.stringMatching(/^TypeError: The third argument of PassportStrategy .*, or leave it out$/),
+      expect.stringMatching(/^TypeError: The third argument of PassportStrategy .*, or leave it out$/),
+      expect.stringMatching(/^TypeError: PowerFolderNestStrategy needs a class with a method validate/),
+    ]);
   });
 
   it("R51: answers 503 when the server does, in Nest's words", async () => {

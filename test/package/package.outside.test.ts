@@ -20,6 +20,7 @@ describe('the exports', () => {
       'InternalOAuthError',
       'PowerFolderClient',
       'PowerFolderError',
+      'PowerFolderNestStrategy',
       'PowerFolderStrategy',
       'Strategy',
       'TokenError',

@@ -12,6 +12,7 @@ type Done = (error?: unknown, ...values: unknown[]) => void;
 let server: Server;
 let serverURL: string;
 let tokenRequests = 0;
+let answeredTokens: object = { access_token: '1abc' };
 let lastBody = '';
 beforeAll(async () => {
   server = createServer((req, res) => {
@@ -24,7 +25,7 @@ beforeAll(async () => {
     });
     res.setHeader('content-type', 'application/json');
     if (req.url === '/oauth/token') tokenRequests++;
-    res.end(req.url === '/oauth/token' ? '{"access_token":"1abc"}' : '{"ID":"id of ada","username":"ada"}');
+    res.end(req.url === '/oauth/token' ? JSON.stringify(answeredTokens) : '{"ID":"id of ada","username":"ada"}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   serverURL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -303,6 +304,28 @@ const endsByValue: Record<string, string> = {
   'a rejected promise': 'error thrown',
   'a throw': 'error thrown',
 };
+
+describe('verify with params', () => {
+  it.each([
+    [{ expires_in: 60 }, expect.any(Number)],
+    [{}, undefined],
+    [{ expires_in: 60, expiresAt: 'of the server' }, expect.any(Number)],
+    [{ expiresAt: 1 }, undefined],
+  ])('gets expiresAt beside the members of %j, whatever the server calls so', async (members, expiresAt) => {
+    let given: object | undefined;
+    const verify = (_at: string, _rt: string, params: object, _profile: object, done: Done) => {
+      given = params;
+      done(null, { id: 'x' });
+    };
+    answeredTokens = { access_token: '1abc', ...members };
+    try {
+      expect(await signIn(strategyOf(verify))).toBe('user x');
+    } finally {
+      answeredTokens = { access_token: '1abc' };
+    }
+    expect(given).toEqual({ access_token: '1abc', ...members, expiresAt });
+  });
+});
 
 describe('R50: verify of the form with one parameter', () => {
   it('is answered for by what it returns, awaited', async () => {
