@@ -1,7 +1,7 @@
 /** A proxy that others wrote: tinyproxy, with a user name and a password. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PowerFolderClient } from 'passport-powerfolder';
@@ -31,7 +31,8 @@ describeWith('tinyproxy')('tinyproxy', () => {
     ];
     writeFileSync(join(folder, 'conf'), `${lines.join('\n')}\n`);
     proxy = spawn(String(findProgram('tinyproxy')), ['-d', '-c', join(folder, 'conf')], { stdio: 'ignore' });
-    await until(() => fetch(`http://127.0.0.1:${port}`).catch(() => undefined));
+    const log = join(folder, 'log');
+    await until(() => existsSync(log) && readFileSync(log, 'utf8').includes('Accepting connections'));
     server = await startPowerFolderServer({
       tls: tls('server.pem'),
       clients: [{ id: 'app', secret: 'secret' }],
@@ -64,7 +65,9 @@ describeWith('tinyproxy')('tinyproxy', () => {
     const refused = client(credentials).refreshAccessToken('1x');
     await expect(refused).rejects.toMatchObject({
       code: 'unreachable',
-      message: expect.stringMatching(new RegExp(`the proxy 127\\.0\\.0\\.1:${port} (wants a user name|refuses to lead)`)),
+      message: expect.stringMatching(
+        new RegExp(`the proxy 127\\.0\\.0\\.1:${port} (wants a user name|refuses to lead)`),
+      ),
     });
   });
 

@@ -52,16 +52,21 @@ describe('the option proxy', () => {
 describe('a proxy of the environment', () => {
   const host = (env: Record<string, string>, origin = 'https://pf.example') => checkedProxy('env', env)?.(origin)?.host;
 
-  it.each<[string, Record<string, string>, string | undefined, string?]>([
-    ['HTTPS_PROXY', { HTTPS_PROXY: 'http://proxy:1' }, 'proxy:1'],
-    ['https_proxy', { https_proxy: 'http://proxy:1' }, 'proxy:1'],
-    ['lower case before upper', { https_proxy: 'http://proxy:1', HTTPS_PROXY: 'http://proxy:2' }, 'proxy:1'],
-    ['an empty one in lower case', { https_proxy: '', HTTPS_PROXY: 'http://proxy:2' }, 'proxy:2'],
+  it.each<[string, Record<string, string>, string | undefined, string]>([
+    ['HTTPS_PROXY', { HTTPS_PROXY: 'http://proxy:1' }, 'proxy:1', 'https://pf.example'],
+    ['https_proxy', { https_proxy: 'http://proxy:1' }, 'proxy:1', 'https://pf.example'],
+    [
+      'lower case before upper',
+      { https_proxy: 'http://proxy:1', HTTPS_PROXY: 'http://proxy:2' },
+      'proxy:1',
+      'https://pf.example',
+    ],
+    ['an empty one in lower case', { https_proxy: '', HTTPS_PROXY: 'http://proxy:2' }, 'proxy:2', 'https://pf.example'],
     ['HTTP_PROXY for http', { HTTP_PROXY: 'proxy:1' }, 'proxy:1', 'http://pf.example'],
     ['http_proxy for http', { http_proxy: 'proxy:1' }, 'proxy:1', 'http://pf.example'],
-    ['HTTP_PROXY not for https', { HTTP_PROXY: 'proxy:1' }, undefined],
+    ['HTTP_PROXY not for https', { HTTP_PROXY: 'proxy:1' }, undefined, 'https://pf.example'],
     ['HTTPS_PROXY not for http', { HTTPS_PROXY: 'proxy:1' }, undefined, 'http://pf.example'],
-    ['none', {}, undefined],
+    ['none', {}, undefined, 'https://pf.example'],
     [
       'HTTP_PROXY not in CGI, where it is a header',
       { HTTP_PROXY: 'proxy:1', REQUEST_METHOD: 'GET' },
