@@ -324,8 +324,11 @@ const filled = (template: string, code: string, state: string) =>
     .replaceAll(/=(%25|)S(?![a-z])/g, `=$1${state}`)
     .replaceAll('=X', `=${X}`);
 
-const combinations = expressVersions.flatMap(([version, express]) =>
-  placesToWait.map(([kept, makeStore]) => [version, kept, express, () => ({ store: makeStore() })] as const),
+const combinations = expressVersions.flatMap(([version, express], n) =>
+  placesToWait
+    .map(([kept, makeStore]) => [version, kept, express, () => ({ store: makeStore() })] as const)
+    // In `npm test` one place for each version.
+    .filter((_, place) => rounds(1, 2) === 2 || place === n),
 );
 
 describe.each(combinations)(

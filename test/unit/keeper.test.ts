@@ -440,7 +440,7 @@ describe.each<[string, TokenStoreFaults, boolean]>([
       store.tokens.set(user, { accessToken, refreshToken, expiresAt: Date.now() + 60_500 });
     }
     const { url, clientID, clientSecret } = server;
-    const calls = rounds(500, 5000);
+    const calls = rounds(150, 5000);
     const given = { server: url, store: store.url, clientID, clientSecret, users, calls, atOnce: 10, locked };
     const script = join(__dirname, '../fixtures/keep-tokens.ts');
     const run = async () => {
