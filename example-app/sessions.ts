@@ -35,7 +35,7 @@ export function beginSignedInSession(req: Request, tokens: PowerFolderTokens): v
  *
  * @throws {SessionEnded} when it does not exist any more.
  */
-export async function saveSession(req: Request): Promise<void> {
+async function saveSession(req: Request): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     req.session.save((error) => (error ? reject(error) : resolve()));
   });
@@ -55,7 +55,7 @@ export async function leaveSession(req: Request): Promise<void> {
 }
 
 /** What {@link sessions} gave to express-session. */
-export function sessionStoreOf(req: Request): SessionStore {
+function sessionStoreOf(req: Request): SessionStore {
   return req.sessionStore as unknown as SessionStore;
 }
 
