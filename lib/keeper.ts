@@ -77,7 +77,7 @@ export class PowerFolderTokenKeeper<ID extends UserID = UserID> {
 
   /**
    * Calls `call` with a fresh access token, and gives what it gives. When that is an answer with status 401 (a `Response`, or
-   * an error with `status`, `statusCode` or `serverStatus` 401), the token is refreshed and the call repeated, once. So `call`
+   * an error with `status`, `statusCode` or `serverStatus` 401, or with such an answer as `response`), the token is refreshed and the call repeated, once. So `call`
    * makes its request anew each time: a stream, or another body that can be read once, is opened within it, or `repeat` is
    * false.
    *
@@ -291,9 +291,10 @@ function isUnauthorized(answer: unknown): boolean {
   return (status === 401 || statusCode === 401) && typeof headers === 'object' && headers !== null;
 }
 
+/** Of ours, of http-errors' kind, or of a client's that has the answer in it. */
 function isUnauthorizedError(error: unknown): boolean {
-  const { status, statusCode, serverStatus } = Object(error) as Record<string, unknown>;
-  return status === 401 || statusCode === 401 || serverStatus === 401;
+  const { status, statusCode, serverStatus, response } = Object(error) as Record<string, unknown>;
+  return status === 401 || statusCode === 401 || serverStatus === 401 || isUnauthorized(response);
 }
 
 /** Frees the connection of an answer that nobody will read. */

@@ -150,6 +150,14 @@ describe('keepTokens', () => {
         return answer;
       },
     ]),
+    [
+      'an error that has the answer in it',
+      async (token) => {
+        const response = await propfind(token);
+        if (response.status === 401) throw Object.assign(new Error('not accepted'), { response });
+        return response;
+      },
+    ],
   ])('refreshes and calls once more after a 401: %s', async (_, call) => {
     const { keeper, database, accessToken } = await start();
     server.expireTokens();
