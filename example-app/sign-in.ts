@@ -6,7 +6,6 @@ import passport from 'passport';
 import {
   CookieStateStore,
   callbackRoute,
-  type PowerFolderAuthenticateOptions,
   type PowerFolderFailure,
   PowerFolderStrategy,
   type PowerFolderTokens,
@@ -170,9 +169,7 @@ export function signInRoutes(
 
   routes.get('/auth/powerfolder', requireVisit, limit, requireStorage, (req, res, next) => {
     const state = { returnTo: returnPath(req.query['returnTo'], base), signedIn: req.user !== undefined };
-    const options: PowerFolderAuthenticateOptions = { state };
-    // The types of Passport know `state` as a string only.
-    authenticator.authenticate('powerfolder', options as object)(req, res, next);
+    authenticator.authenticate('powerfolder', { state })(req, res, next);
   });
 
   routes.get(callbackRoute('/oauth'), limit, requireStorage, (req, res, next) => {
