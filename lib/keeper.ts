@@ -41,6 +41,17 @@ interface Client {
   refreshAccessToken(refreshToken: string, options: RefreshOptions): Promise<PowerFolderTokens>;
 }
 
+/** The server does not accept the refresh token of these tokens any more: perhaps since another process has used it. */
+class RefreshRefused {
+  readonly from: PowerFolderTokens;
+  readonly error: unknown;
+
+  constructor(from: PowerFolderTokens, error: unknown) {
+    this.from = from;
+    this.error = error;
+  }
+}
+
 /** Tokens that this keeper got, and those that they were made from. */
 interface Renewed {
   from: PowerFolderTokens;
@@ -48,7 +59,9 @@ interface Renewed {
 }
 
 /** Milliseconds between looks for the tokens of another process, whose refresh came first: about five seconds in all. */
-const waits = [20, 50, 100, 200, 400, 800, 1600, 2000];
+const waits = [0, 20, 50, 100, 200, 400, 800, 1600, 2000];
+/** The same where whoever had the lock before has saved them, unless its store failed: then with its next use. */
+const waitsWithLock = [0, 20, 50, 100, 200, 400];
 /** Milliseconds before `save` is tried again. */
 const pausesBeforeSave = [0, 50, 250, 1000];
 /** Users whose last refresh is remembered. */
@@ -142,15 +155,23 @@ export class PowerFolderTokenKeeper<ID extends UserID = UserID> {
       if (!refused || tokens.accessToken !== refused.accessToken) return tokens;
       return await this.#renew(userID, refused);
     }
-    const renewal = this.#renewLocked(userID, refused).finally(() => this.#renewals.delete(userID));
+    const renewal = this.#renewOrTakeUp(userID, refused).finally(() => this.#renewals.delete(userID));
     this.#renewals.set(userID, renewal);
     return await renewal;
   }
 
-  async #renewLocked(userID: ID, refused: PowerFolderTokens | undefined): Promise<PowerFolderTokens> {
+  async #renewOrTakeUp(userID: ID, refused: PowerFolderTokens | undefined): Promise<PowerFolderTokens> {
+    const renewal = await this.#renewLocked(userID, refused);
+    if (!(renewal instanceof RefreshRefused)) return renewal;
+    // Without the lock, which the other process may need.
+    const { from, error } = renewal;
+    return (await this.#tokensOfAnother(userID, from)) ?? fail(error);
+  }
+
+  async #renewLocked(userID: ID, refused: PowerFolderTokens | undefined): Promise<PowerFolderTokens | RefreshRefused> {
     const { lock } = this.#options;
     if (!lock) return await this.#renewOnce(userID, refused);
-    let renewal: Promise<PowerFolderTokens> | undefined;
+    let renewal: Promise<PowerFolderTokens | RefreshRefused> | undefined;
     const work = async () => {
       renewal ??= this.#renewOnce(userID, refused);
       await renewal;
@@ -165,7 +186,7 @@ export class PowerFolderTokenKeeper<ID extends UserID = UserID> {
     return await renewal;
   }
 
-  async #renewOnce(userID: ID, refused: PowerFolderTokens | undefined): Promise<PowerFolderTokens> {
+  async #renewOnce(userID: ID, refused: PowerFolderTokens | undefined): Promise<PowerFolderTokens | RefreshRefused> {
     let from = await this.#load(userID);
     const renewed = this.#renewed.get(userID);
     if (renewed && isSame(from, renewed.from)) {
@@ -185,15 +206,14 @@ export class PowerFolderTokenKeeper<ID extends UserID = UserID> {
       to = await this.#client.refreshAccessToken(from.refreshToken, { params: this.#options.params });
     } catch (error) {
       if (!isSignInAgain(error)) throw error;
-      return (await this.#tokensOfAnother(userID, from)) ?? fail(error);
+      return new RefreshRefused(from, error);
     }
     return await this.#save(userID, { from, to });
   }
 
   /** What another process has got for a refresh token that was good once, as soon as it has saved it. */
   async #tokensOfAnother(userID: ID, from: PowerFolderTokens): Promise<PowerFolderTokens | undefined> {
-    // Whoever had the lock before has saved what it got.
-    for (const wait of this.#options.lock ? [0] : [0, ...waits]) {
+    for (const wait of this.#options.lock ? waitsWithLock : waits) {
       await pause(wait);
       const tokens = await this.#load(userID);
       if (!isSame(tokens, from)) return tokens;
@@ -247,13 +267,17 @@ export class PowerFolderTokenKeeper<ID extends UserID = UserID> {
   }
 }
 
+const optionNames = ['load', 'save', 'lock', 'leeway', 'params'] as const;
+
+/** Of an object of a class, which has members of its own, these are read, and its methods are called on it. */
 function checkedOptions<ID extends UserID>(given: KeepTokensOptions<ID>): KeepTokensOptions<ID> {
   if (!isObject(given)) throw new TypeError('keepTokens takes an options object: { load, save }');
-  const options = readOptions(given as KeepTokensOptions<ID>, ['load', 'save', 'lock', 'leeway', 'params']);
+  const ofClass = ![Object.prototype, null].includes(Object.getPrototypeOf(given));
+  const options = ofClass ? membersOf(given) : readOptions(given as KeepTokensOptions<ID>, optionNames);
   for (const name of ['load', 'save'] as const) {
     if (typeof options[name] !== 'function') throw new ConfigurationMistake(name, 'must be a function; see keepTokens');
   }
-  const { lock, leeway, params } = options;
+  const { load, save, lock, leeway, params } = options;
   if (lock !== undefined && typeof lock !== 'function') {
     throw new ConfigurationMistake('lock', 'must be a function: (userID, work) => …; leave it out to do without');
   }
@@ -263,7 +287,14 @@ function checkedOptions<ID extends UserID>(given: KeepTokensOptions<ID>): KeepTo
   if (params !== undefined && !isObject(params)) {
     throw new ConfigurationMistake('params', 'must be an object: further members of the refresh requests');
   }
-  return options;
+  return { leeway, params, load: load.bind(given), save: save.bind(given), lock: lock?.bind(given) };
+}
+
+function membersOf<ID extends UserID>(given: object): KeepTokensOptions<ID> {
+  const members = optionNames.map((name) => [name, Reflect.get(given, name)] as const);
+  // What all objects have is nobody's word.
+  const own = members.filter(([name, value]) => value !== Reflect.get(Object.prototype, name));
+  return Object.assign(Object.create(null), Object.fromEntries(own));
 }
 
 function fail(error: unknown): never {
