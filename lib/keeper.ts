@@ -90,9 +90,9 @@ export class PowerFolderTokenKeeper<ID extends UserID = UserID> {
 
   /**
    * Calls `call` with a fresh access token, and gives what it gives. When that is an answer with status 401 (a `Response`, or
-   * an error with `status`, `statusCode` or `serverStatus` 401, or with such an answer as `response`), the token is refreshed and the call repeated, once. So `call`
-   * makes its request anew each time: a stream, or another body that can be read once, is opened within it, or `repeat` is
-   * false.
+   * an error with `status`, `statusCode` or `serverStatus` 401, or with such an answer as `response`), the token is refreshed
+   * and the call repeated, once. So `call` makes its request anew each time: a stream, or another body that can be read once,
+   * is opened within it, or `repeat` is false.
    *
    * @param options `repeat`: false to give back a 401 at once; the next call then has another token. Default true.
    * @throws {PowerFolderError} `sign_in_again` when there are no tokens, or none that the server accepts; others when it is
