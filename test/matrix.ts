@@ -95,7 +95,7 @@ const problems = runs.flatMap((run, index) => {
   if (!report || report.numFailedTests > 0 || report.testResults.some(({ status }) => status !== 'passed')) {
     return `Tests failed with Node ${node}.`;
   }
-  return combinations(run).size === 8 ? [] : `Not all combinations were run with Node ${node}.`;
+  return combinations(run).size === 16 ? [] : `Not all combinations were run with Node ${node}.`;
 });
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length === 0 ? 0 : 1;
