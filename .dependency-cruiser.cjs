@@ -7,6 +7,7 @@ const levels = [
   [
     'cookies',
     'errors',
+    'expiry',
     'failures',
     'hooks',
     'json',

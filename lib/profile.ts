@@ -17,9 +17,12 @@ export interface PowerFolderProfile {
   name?: { givenName?: string; familyName?: string };
   /** PowerFolder does not say whether an address was verified. */
   emails?: { value: string }[];
-  /** The body as it came. */
+  /** The body as it came, but for members that are credentials, as in `_json`. */
   _raw: string;
-  /** The account as it came, such as `spaceUsed` and `spaceAllowed` (bytes). */
+  /**
+   * The account as it came, such as `spaceUsed` and `spaceAllowed` (bytes); without what is called a token, a password or a
+   * secret, which PowerFolder puts into some of its answers.
+   */
   _json: Record<string, unknown>;
 }
 
@@ -107,9 +110,21 @@ export function parseProfile(json: Record<string, unknown>, raw: string = JSON.s
     displayName: fullName || emails[0] || username || id,
     ...(fullName && { name: { ...(givenName && { givenName }), ...(familyName && { familyName }) } }),
     ...(emails.length > 0 && { emails: emails.map((value) => ({ value })) }),
-    _raw: raw,
-    _json: account,
+    _raw: mayHoldCredentials.test(raw) ? JSON.stringify(withoutCredentials(json)) : raw,
+    _json: withoutCredentials(account) as Record<string, unknown>,
   };
+}
+
+const credentialName = /token|passw|secret/i;
+/** Also by an escape, and in a member that another one of the same name hides. */
+const mayHoldCredentials = /token|passw|secret|\\u/i;
+
+/** A copy without the members that are credentials: an account is kept in sessions, and written to logs. */
+function withoutCredentials(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(withoutCredentials);
+  if (!isObject(json)) return json;
+  const kept = Object.entries(json).filter(([name]) => !credentialName.test(name));
+  return Object.fromEntries(kept.map(([name, value]) => [name, withoutCredentials(value)]));
 }
 
 function unwrap(json: Record<string, unknown>): Record<string, unknown> | undefined {

@@ -13,6 +13,7 @@ import {
   statusToAnswer,
 } from './errors.ts';
 import { unexpectedAnswer } from './exchange-errors.ts';
+import { expiryAt } from './expiry.ts';
 import { exchange, type HTTPRequest, type HTTPResponse, type Transport } from './http.ts';
 import { deepest, isObject, isShallow, jsonObject, member } from './json.ts';
 import { maskedJSON, masking, plainText } from './redact.ts';
@@ -23,7 +24,7 @@ export interface PowerFolderTokens {
   accessToken: string;
   /** Practically everlasting: keep it like a password. */
   refreshToken?: string;
-  /** Epoch milliseconds; missing when the server did not say. */
+  /** Epoch milliseconds; missing when the server did not say, or nothing plausible: see docs/powerfolder-oauth2.md. */
   expiresAt?: number;
 }
 
@@ -166,22 +167,20 @@ function readTokens(
   const tokens: PowerFolderTokens = { accessToken };
   if (refreshToken !== '') tokens.refreshToken = refreshToken;
   if (expiresIn !== undefined) {
-    const seconds = secondsIn(expiresIn);
-    if (seconds === undefined) throw invalid(message, response, 'an expires_in that is no number of seconds above 0');
+    const lifetime = positiveNumber(expiresIn);
+    if (lifetime === undefined) throw invalid(message, response, 'an expires_in that is no number above 0');
     // Counted from the request: the server's clock started before the answer arrived.
-    tokens.expiresAt = sent + Math.floor(seconds * 1000);
-    if (!isTime(tokens.expiresAt)) {
-      throw invalid(message, response, 'an expires_in that ends later than a Date can tell');
-    }
+    const expiresAt = expiryAt(lifetime, accessToken, sent);
+    if (expiresAt !== undefined && isTime(expiresAt)) tokens.expiresAt = expiresAt;
   }
   return tokens;
 }
 
 /** A number, or a text with one; undefined for what is not above 0. */
-function secondsIn(expiresIn: unknown): number | undefined {
+export function positiveNumber(expiresIn: unknown): number | undefined {
   const isText = typeof expiresIn === 'string' && /^\d+(?:\.\d+)?$/.test(expiresIn);
-  const seconds = isText ? Number(expiresIn) : expiresIn;
-  return typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
+  const number = isText ? Number(expiresIn) : expiresIn;
+  return typeof number === 'number' && number > 0 ? number : undefined;
 }
 
 /** Members of a token request that may not stand in an error message, beside the client's secret. What else an application adds may. */

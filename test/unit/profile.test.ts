@@ -96,3 +96,40 @@ describe('parseProfile', () => {
     );
   });
 });
+
+describe('R30: credentials in an account', () => {
+  const secrets = {
+    token: 'SENTINEL',
+    Password: 'SENTINEL',
+    passwordHash: 'SENTINEL',
+    deep: [{ apiToken: 'SENTINEL', x: 1 }],
+  };
+
+  it.each([
+    ['flat', { ID: 'x', username: 'ada', ...secrets }],
+    ['in account', { account: { ID: 'x', username: 'ada', ...secrets }, token: 'SENTINEL' }],
+    [
+      'in a result set',
+      { ResultSet: { Result: [{ ID: 'x', username: 'ada', ...secrets }] }, client_secret: 'SENTINEL' },
+    ],
+  ])('are in no member of the profile: %s', (_, json) => {
+    const raw = JSON.stringify(json);
+    const profile = parseProfile(json, raw);
+    expect(JSON.stringify(profile)).not.toContain('SENTINEL');
+    expect(profile).toMatchObject({ id: 'x', username: 'ada', _json: { ID: 'x', deep: [{ x: 1 }] } });
+    expect(JSON.parse(profile._raw)).not.toEqual(json);
+  });
+
+  it.each([
+    '{"ID":"x","\\u0074oken":"SENTINEL"}',
+    '{"ID":"x","a":{"token":"SENTINEL"},"a":{}}',
+    '{"ID":"x","PassWord":"SENTINEL"}',
+  ])('are not in the raw body either: %s', (raw) => {
+    expect(JSON.stringify(parseProfile(JSON.parse(raw), raw))).not.toContain('SENTINEL');
+  });
+
+  it('leave a body without them as it came', () => {
+    const raw = ' {"ID" : "x"} ';
+    expect(parseProfile(JSON.parse(raw), raw)._raw).toBe(raw);
+  });
+});

@@ -84,7 +84,8 @@ describe('the answer to a token request', () => {
     ['1.5', 1500],
     [1.0009, 1000],
     [1e-9, 0],
-    [8e12, 8e15],
+    // Ten years.
+    [315_360_000, 315_360_000_000],
   ])('R54: understands an expires_in of %j', async (expires_in, milliseconds) => {
     const { strategy, refreshToken } = await start();
     const sent = Date.now();
@@ -95,7 +96,7 @@ describe('the answer to a token request', () => {
     expect(new Date(Number(expiresAt)).toISOString()).toMatch(/Z$/);
   });
 
-  it('R54: has an expiry that a Date can hold, up to the last millisecond, or is refused', async () => {
+  it('R54: has an expiry that a Date can hold, up to the last millisecond, or none', async () => {
     const { strategy, refreshToken } = await start();
     const last = 8.64e15;
     // As many seconds before the end of what a Date can hold.
@@ -103,10 +104,7 @@ describe('the answer to a token request', () => {
     server.failNext('refresh', { body: { ...good, expires_in: 60 } });
     expect(await strategy.refreshAccessToken(refreshToken)).toMatchObject({ expiresAt: last });
     server.failNext('refresh', { body: { ...good, expires_in: 60.001 } });
-    await expect(strategy.refreshAccessToken(refreshToken)).rejects.toMatchObject({
-      code: 'invalid_response',
-      message: expect.stringContaining('an expires_in that ends later than a Date can tell'),
-    });
+    expect(await strategy.refreshAccessToken(refreshToken)).not.toHaveProperty('expiresAt');
   });
 
   it('R28: has tokens of up to 8 KiB', async () => {
