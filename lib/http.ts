@@ -21,6 +21,8 @@ export interface Transport {
   dispatcher?: Dispatcher | undefined;
   /** Whether plain http is allowed to hosts other than loopback. */
   allowInsecureHTTP: boolean;
+  /** Is told of each answer: when it begins, without its body, and when it has come. For who tells what a server does. */
+  onAnswer?: ((answer: HTTPResponse) => void) | undefined;
 }
 
 /** Milliseconds that an exchange may take by default. */
@@ -154,6 +156,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
+    own(this.#transport, 'onAnswer')?.({ status, headers, body: '' });
     const proxy = this.#connection?.proxy;
     if (status === 407 && proxy) {
       this.#refuse(connectionError(new ProxyError(proxy.host, { status }), named(this.#message)));
@@ -181,7 +184,9 @@ class Exchange implements Dispatcher.DispatchHandler {
       // status says enough.
       const body = (status < 300 ? utf8 : lenientUTF8).decode(Buffer.concat(this.#chunks));
       clearTimeout(this.#deadline);
-      this.#resolve({ status, headers: this.#headers, body });
+      const answer = { status, headers: this.#headers, body };
+      own(this.#transport, 'onAnswer')?.(answer);
+      this.#resolve(answer);
     } catch {
       const what = `${named(this.#message)} sent a body that is not UTF-8 (status ${status}).`;
       this.#refuse(new PowerFolderError('not_json', what, serverAnswer({ status, headers: this.#headers })));

@@ -16,18 +16,21 @@ export interface Command {
   summary: string;
   help: string;
   options: Options;
+  /** What the one argument without an option is called, where there is one; its value is `argument`. */
+  argument?: string;
   /** @returns The exit status. */
   run(values: Values, io: CommandLine): Promise<number>;
 }
 
 /** @throws {Mistake} that quotes no value: it may have been meant to be secret. */
-export function parse(own: Options, args: string[]): Values {
+export function parse({ options: own, argument }: Pick<Command, 'options' | 'argument'>, args: string[]): Values {
   const options: Options = { ...own, help: { type: 'boolean', short: 'h' } };
-  let parsed: { values: Values; tokens: { kind: string; name?: string; rawName?: string }[] };
+  const allowPositionals = argument !== undefined;
+  let parsed: { values: Values; positionals: string[]; tokens: { kind: string; name?: string; rawName?: string }[] };
   try {
-    parsed = parseArgs({ args, options, strict: true, tokens: true }) as typeof parsed;
+    parsed = parseArgs({ args, options, strict: true, allowPositionals, tokens: true }) as typeof parsed;
   } catch {
-    throw mistakeIn(args, options);
+    throw mistakeIn(args, options, allowPositionals);
   }
   const given = new Set<string>();
   for (const { name, rawName } of parsed.tokens) {
@@ -36,12 +39,14 @@ export function parse(own: Options, args: string[]): Values {
     if (parsed.values[name] === '') throw new Mistake(`${rawName} needs a value after it.`);
     given.add(name);
   }
-  return parsed.values;
+  const [value, ...more] = parsed.positionals;
+  if (more.length > 0) throw new Mistake(`There is more than one ${argument}. See --help.`);
+  return value === undefined ? parsed.values : { ...parsed.values, argument: value };
 }
 
 /** Why `parseArgs` refused: its own messages are for programmers. */
-function mistakeIn(args: string[], options: Options): Mistake {
-  const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
+function mistakeIn(args: string[], options: Options, allowPositionals: boolean): Mistake {
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals, tokens: true });
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
     const { name, rawName, value, inlineValue } = token;

@@ -5,10 +5,10 @@ import { checkedCallbackURL, serverBase } from '../url.ts';
 import { type Command, required, type Values } from './arguments.ts';
 import { clientFinding } from './client-finding.ts';
 import { connectionFinding } from './connection-finding.ts';
-import { type Finding, ok, unclear, wrong } from './finding.ts';
+import { type Finding, ok, tell, unclear, wrong } from './finding.ts';
 import { madeUpTokenRequest, refusal } from './probe.ts';
 import { clockFinding, notPowerFolder, serverFinding } from './server-finding.ts';
-import { type CommandLine, paint, sentence } from './terminal.ts';
+import { type CommandLine, sentence } from './terminal.ts';
 import { transportOf } from './transport.ts';
 
 export const check: Command = {
@@ -47,16 +47,15 @@ something is wrong, or could not be checked.
   run,
 };
 
-async function run(values: Values, { env, stdout }: CommandLine): Promise<number> {
+async function run(values: Values, io: CommandLine): Promise<number> {
+  const { env, stdout } = io;
   const server = required(values, 'server', env, 'POWERFOLDER_URL');
   const clientID = required(values, 'client-id', env, 'POWERFOLDER_CLIENT_ID');
   const transport = transportOf(values, env);
-  const marks = { ok: ['green', 'ok   '], wrong: ['red', 'WRONG'], unclear: ['yellow', '?    '] } as const;
   const subjects: Record<Finding['verdict'], string[]> = { ok: [], wrong: [], unclear: [] };
-  const report = ({ verdict, about, text }: Finding) => {
-    const [colour, mark] = marks[verdict];
-    stdout.write(`${paint(stdout, env, colour, mark)}  ${about.padEnd(8)}  ${text}\n`);
-    subjects[verdict].push(about);
+  const report = (finding: Finding) => {
+    tell(io, finding);
+    subjects[finding.verdict].push(finding.about);
   };
   const findings = checkServer(server, clientID, env['POWERFOLDER_CLIENT_SECRET'], transport);
   for await (const finding of findings) report(finding);
@@ -78,7 +77,7 @@ async function run(values: Values, { env, stdout }: CommandLine): Promise<number
  * What is to be said about the server and the client, in the order in which it is found out. The client's secret is sent
  * only to a server that has refused a made-up client, and then a made-up secret, as PowerFolder does.
  */
-async function* checkServer(
+export async function* checkServer(
   server: string,
   clientID: string,
   clientSecret: string | undefined,

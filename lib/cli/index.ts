@@ -1,16 +1,16 @@
 #!/usr/bin/env node
-/** The command line: registers a client, finds out what is wrong with a configuration, starts the simulated server. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** The command line: registers a client, finds out what is wrong with a configuration and what a server does, keeps tokens for scripts, starts the simulated server. */
 import { nearest } from '../option-names.ts';
 import { plainText } from '../redact.ts';
 import { parse, unknownOption } from './arguments.ts';
 import { check } from './check.ts';
 import { register } from './register.ts';
+import { signIn } from './sign-in.ts';
 import { simulate } from './simulate.ts';
-import { type CommandLine, Mistake, paint, sentence } from './terminal.ts';
+import { type CommandLine, Mistake, packageVersion, paint, sentence } from './terminal.ts';
+import { token } from './token.ts';
 
-const commands = new Map(Object.entries({ register, check, simulate }));
+const commands = new Map(Object.entries({ register, check, 'sign-in': signIn, token, simulate }));
 
 const topHelp = `Usage: passport-powerfolder <command> [options]
 
@@ -40,8 +40,7 @@ async function dispatch([first, ...rest]: string[], io: CommandLine): Promise<nu
     return 1;
   }
   if (first === '--version') {
-    const manifest = readFileSync(join(__dirname, '../..', 'package.json'), 'utf8');
-    io.stdout.write(`${JSON.parse(manifest).version}\n`);
+    io.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
   if (first === '--help' || first === '-h') {
@@ -61,7 +60,7 @@ async function dispatch([first, ...rest]: string[], io: CommandLine): Promise<nu
         : `There is no such command; there are ${[...commands.keys()].join(', ')}. See passport-powerfolder --help.`,
     );
   }
-  const values = parse(command.options, rest);
+  const values = parse(command, rest);
   if (values['help']) {
     io.stdout.write(command.help);
     return 0;

@@ -4,9 +4,9 @@ import { plainText } from '../redact.ts';
 import { register as registerClient } from '../registration.ts';
 import { serverBase } from '../url.ts';
 import { type Command, required, type Values } from './arguments.ts';
+import { askHidden } from './ask.ts';
 import { connectionFinding } from './connection-finding.ts';
 import { beforeLines, environmentLine } from './environment.ts';
-import { askPassword } from './password.ts';
 import { type CommandLine, Mistake, paint } from './terminal.ts';
 import { transportOf } from './transport.ts';
 
@@ -57,8 +57,12 @@ async function run(values: Values, io: CommandLine): Promise<number> {
   const serverLine = environmentLine('POWERFOLDER_URL', serverURL);
   if (clientID !== undefined) environmentLine('POWERFOLDER_CLIENT_ID', clientID);
   try {
-    const password =
-      env['POWERFOLDER_ADMIN_PASSWORD'] || (await askPassword(`Password of ${plainText(username)}: `, io));
+    const question = {
+      what: 'password',
+      prompt: `Password of ${plainText(username)}: `,
+      consequence: 'nothing was registered',
+    };
+    const password = env['POWERFOLDER_ADMIN_PASSWORD'] || (await askHidden(question, io));
     const admin = { username, password };
     const client = await registerClient({ serverURL, admin, clientID, clientSecret }, transport);
     const lines = serverLine + environmentLine('POWERFOLDER_CLIENT_ID', client.clientID);

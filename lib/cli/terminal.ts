@@ -1,4 +1,6 @@
 /** What the commands share: the streams that they work with, and how a mistake ends them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ConfigurationMistake } from '../errors.ts';
 
 /** What a command works with; the process's own, but in tests. */
@@ -40,4 +42,8 @@ export function paint(
   text: string,
 ) {
   return stream.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb' ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text;
+}
+
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(join(__dirname, '../..', 'package.json'), 'utf8')).version;
 }

@@ -1,8 +1,9 @@
 /** How the commands reach the server: `--ca`, `--allow-insecure-http`, and the proxy that the environment names. */
 import { readFileSync } from 'node:fs';
 import { trustedCAs } from '../ca.ts';
-import { checkedTransport } from '../configuration.ts';
+import { checkedCredential, checkedTransport } from '../configuration.ts';
 import type { Transport } from '../http.ts';
+import { parseErrorResponse, type TokenClient } from '../token.ts';
 import type { Values } from './arguments.ts';
 import { type CommandLine, Mistake } from './terminal.ts';
 
@@ -16,6 +17,28 @@ export function transportOf(values: Values, env: CommandLine['env']): Transport 
     proxy: 'env',
   };
   return checkedTransport(options, env);
+}
+
+/** A client as a strategy has it, reached as a command reaches it. */
+export function tokenClientOf(
+  { base, clientID, clientSecret, refreshMethod = 'POST' }: TokenClientValues,
+  transport: Transport,
+): TokenClient {
+  return {
+    clientID: checkedCredential(clientID, 'clientID'),
+    clientSecret: checkedCredential(clientSecret, 'clientSecret'),
+    tokenURL: `${base}/oauth/token`,
+    transport,
+    parseErrorResponse,
+    ...(refreshMethod === 'GET' && { refreshByGET: `${base}/oauth` }),
+  };
+}
+
+interface TokenClientValues {
+  base: string;
+  clientID: string;
+  clientSecret: string;
+  refreshMethod?: 'POST' | 'GET';
 }
 
 function certificates(file: string): Buffer {

@@ -21,7 +21,13 @@ export default function compile(): void {
     target: 'node20',
     logLevel: 'error',
   } as const;
-  buildSync({ ...common, entryPoints: [join(root, 'lib/cli/index.ts')], outfile: compiledCommandLine });
+  buildSync({
+    ...common,
+    entryPoints: [join(root, 'lib/cli/index.ts')],
+    outfile: compiledCommandLine,
+    // Where it looks for package.json.
+    define: { __dirname: JSON.stringify(join(root, 'lib/cli')) },
+  });
   buildSync({
     ...common,
     entryPoints: [join(root, 'example-app/server.ts')],
