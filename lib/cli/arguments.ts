@@ -30,7 +30,7 @@ export function parse({ options: own, argument }: Pick<Command, 'options' | 'arg
   try {
     parsed = parseArgs({ args, options, strict: true, allowPositionals, tokens: true }) as typeof parsed;
   } catch {
-    throw mistakeIn(args, options, allowPositionals);
+    throw mistakeIn(args, options);
   }
   const given = new Set<string>();
   for (const { name, rawName } of parsed.tokens) {
@@ -45,8 +45,8 @@ export function parse({ options: own, argument }: Pick<Command, 'options' | 'arg
 }
 
 /** Why `parseArgs` refused: its own messages are for programmers. */
-function mistakeIn(args: string[], options: Options, allowPositionals: boolean): Mistake {
-  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals, tokens: true });
+function mistakeIn(args: string[], options: Options): Mistake {
+  const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
     const { name, rawName, value, inlineValue } = token;

@@ -16,6 +16,12 @@ export interface PowerFolderAccount {
   emails?: string[];
   /** Whether this is an administrator, who may register clients and look at others' accounts. Default false. */
   admin?: boolean;
+  /** What a university's attributes become where nothing else is configured: the affiliation. Default `''`. */
+  custom1?: string;
+  /** Likewise the organisation. Default `''`. */
+  custom2?: string;
+  /** Default `''`. */
+  custom3?: string;
   /** Bytes. Default 5 GiB. */
   spaceAllowed?: number;
   /** Bytes. Default: what the files come to. */
@@ -73,6 +79,9 @@ export class Directory {
       surname: '',
       emails: [],
       admin: false,
+      custom1: '',
+      custom2: '',
+      custom3: '',
       spaceAllowed: 5 * 1024 ** 3,
       spaceUsed: sizeOf(account.files ?? {}),
       files: {},
@@ -90,14 +99,14 @@ export class Directory {
     return account?.password === password ? account : undefined;
   }
 
-  client(id: string): PowerFolderClient | undefined {
-    return this.clients.find((client) => client.id === id);
+  /** Those with this id: there may be several, with a secret each. */
+  clientsOf(id: string): PowerFolderClient[] {
+    return this.clients.filter((client) => client.id === id);
   }
 
-  /** Storing an id that is there replaces its secret. */
-  store(client: PowerFolderClient): void {
-    const known = this.client(client.id);
-    if (known) known.secret = client.secret;
+  store(client: PowerFolderClient, knownClient: 'replace' | 'add'): void {
+    const [known] = this.clientsOf(client.id);
+    if (known && knownClient === 'replace') known.secret = client.secret;
     else this.clients.push(client);
   }
 }

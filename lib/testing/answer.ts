@@ -43,3 +43,7 @@ export function refuseInJSON({ status, error, message, headers }: Refusal): Answ
 export function refuseInText({ status, message, headers }: Refusal): Answer {
   return answer(status, 'text/plain;charset=utf-8', `${message}\n`, headers);
 }
+
+export function refuseWithoutBody({ status, headers }: Refusal): Answer {
+  return { status, headers, body: '' };
+}

@@ -1,16 +1,24 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Account, Directory } from './accounts.ts';
-import { type Answer, Refusal } from './answer.ts';
+import { type Answer, json, Refusal } from './answer.ts';
+import type { IdentityProvider } from './identity-provider.ts';
 import type { Settings } from './options.ts';
-import { type AuthorizationRequest, type Browser, consentPage, homePage, loginPage } from './pages.ts';
+import { type AuthorizationRequest, type Browser, consentPage, declinedPage, homePage, loginPage } from './pages.ts';
 import { form, parameters, type ReceivedRequest, required } from './request.ts';
 import type { TokenEndpoint } from './tokens.ts';
 
 /** The web pages of a sign-in (RFC 6749 sections 4.1.1 and 4.1.2): login, Allow or Decline, and the way back to the client. */
-export function authorizationEndpoint(settings: Settings, directory: Directory, tokens: TokenEndpoint) {
+export function authorizationEndpoint(
+  settings: Settings,
+  directory: Directory,
+  tokens: TokenEndpoint,
+  provider: IdentityProvider | undefined,
+) {
   const { contextPath, callbackStyle, pkce } = settings;
   const sessions = new Map<string, Account>();
   const csrfKey = randomBytes(32);
+  /** Who has allowed which client. */
+  const consents = new Set<string>();
 
   /** `/oauth/allow`: where the client sends the browser. */
   function allow(request: ReceivedRequest): Answer {
@@ -30,8 +38,10 @@ export function authorizationEndpoint(settings: Settings, directory: Directory, 
     if (!browser.account) return ask(browser, wanted);
     switch (fields.get('decision')) {
       case 'allow':
+        consents.add(JSON.stringify([browser.account.ID, wanted.clientID]));
         return allowed(wanted, browser.account);
       case 'decline':
+        if (settings.decline === 'nothing') return declinedPage(wanted);
         return back(wanted, { error: 'access_denied', state: wanted.state });
       default:
         throw new Refusal(400, 'decision must be allow or decline.');
@@ -41,21 +51,50 @@ export function authorizationEndpoint(settings: Settings, directory: Directory, 
   /** `/login`: also for somebody who is logged in, and would rather be somebody else. */
   function login(request: ReceivedRequest): Answer {
     const browser = browserOf(request);
+    if (request.method === 'GET' && /(^|&)json=1(&|$)/.test(request.query)) return loginByAPI(request);
     const fields =
       request.method === 'GET'
         ? parameters(request.query, ['authorization'], 'the URL')
-        : ownForm(request, browser, ['authorization', 'username', 'password']);
+        : ownForm(request, browser, ['authorization', 'Username', 'Password']);
     const authorization = fields.get('authorization');
     const wanted = authorization ? understand(authorization) : undefined;
     if (request.method === 'GET') return askWho(browser, wanted);
-    const username = fields.get('username') ?? '';
-    const account = directory.login(username, fields.get('password') ?? '');
+    if (provider) throw new Refusal(403, 'People log in at the identity provider here (option identityProvider).');
+    const username = fields.get('Username') ?? '';
+    const account = directory.login(username, fields.get('Password') ?? '');
     if (!account) return askWho(browser, wanted, username);
-    // A new session id, so that nobody can log somebody else into a session prepared for them.
+    return loggedIn(browser, account, wanted);
+  }
+
+  /** A new session id, so that nobody can log somebody else into a session prepared for them. */
+  function loggedIn(browser: Browser, account: Account, wanted: AuthorizationRequest | undefined): Answer {
     sessions.delete(browser.session);
     const session = newSession();
     sessions.set(session, account);
     return redirect(303, `${contextPath}${wanted ? `/oauth/consent?${wanted.query}` : '/'}`, cookie(session));
+  }
+
+  /** `/login?Username&Password&json=1`, as the vendor's own clients do it: an account with a token in it. */
+  function loginByAPI({ query }: ReceivedRequest): Answer {
+    const found = parameters(query, ['Username', 'Password', 'json'], 'the URL');
+    const account = directory.login(found.get('Username') ?? '', found.get('Password') ?? '');
+    if (!account) return json(401, { error: 'access_denied', error_description: 'User name or password is wrong.' });
+    const { ID, username } = account;
+    return json(200, { account: { ID, username, token: tokens.issueToUser(account) } });
+  }
+
+  /** `/Shibboleth.sso/…`: the way to the identity provider, and the POST by which people come back. */
+  function shibboleth(request: ReceivedRequest): Answer {
+    if (!provider) throw new Refusal(404, 'There is no identity provider here (option identityProvider).');
+    if (request.method === 'GET') {
+      const target = parameters(request.query, ['target'], 'the URL').get('target') ?? '';
+      return redirect(302, provider.request(target));
+    }
+    const fields = form(request, ['SAMLResponse', 'RelayState']);
+    const account = directory.account(provider.asserted(required(fields, 'SAMLResponse')));
+    if (!account) throw new Refusal(403, 'Nobody is known who was asserted by the identity provider.');
+    const target = fields.get('RelayState');
+    return loggedIn(browserOf(request), account, target ? understand(target) : undefined);
   }
 
   /** `/logout`: ends the web session; tokens stay. */
@@ -82,7 +121,7 @@ export function authorizationEndpoint(settings: Settings, directory: Directory, 
     const refuse = (why: string) => new Refusal(400, why);
     if (!/^[A-Za-z0-9]+$/.test(state)) throw refuse('state must be letters and digits only.');
     if (responseType !== 'code') throw refuse(`response_type must be code, not "${responseType}".`);
-    if (!directory.client(clientID)) throw refuse(`No client "${clientID}" is registered.`);
+    if (directory.clientsOf(clientID).length === 0) throw refuse(`No client "${clientID}" is registered.`);
     if (!/^https?:\/\/[!-~]+$/i.test(redirectURI) || redirectURI.includes('#') || !URL.canParse(redirectURI)) {
       throw refuse('redirect_uri must be an absolute http or https URL, in ASCII, without a fragment.');
     }
@@ -95,15 +134,21 @@ export function authorizationEndpoint(settings: Settings, directory: Directory, 
     return { clientID, redirectURI, state, challenge, query: new URLSearchParams([...found]).toString() };
   }
 
-  // Whether the real server asks again after a first consent is unknown: this one does each time.
+  // Whether the real server asks again after a first consent is not known: the option says.
   function ask(browser: Browser, wanted: AuthorizationRequest): Answer {
     const { account } = browser;
+    const isAsked = settings.consent === 'always' || !consents.has(JSON.stringify([account?.ID, wanted.clientID]));
+    if (account && !isAsked) return allowed(wanted, account);
     return account
       ? consentPage(contextPath, { ...browser, account }, wanted, cookie(browser.session))
       : askWho(browser, wanted);
   }
 
   function askWho(browser: Browser, wanted: AuthorizationRequest | undefined, failedAs?: string): Answer {
+    if (provider) {
+      const target = wanted ? `?${new URLSearchParams({ target: wanted.query })}` : '';
+      return redirect(302, `${contextPath}/Shibboleth.sso/Login${target}`, cookie(browser.session));
+    }
     const hint = settings.hints ? directory.accounts[0] : undefined;
     return loginPage(contextPath, browser, wanted, failedAs, hint, cookie(browser.session));
   }
@@ -124,7 +169,7 @@ export function authorizationEndpoint(settings: Settings, directory: Directory, 
   }
 
   function browserOf({ headers }: ReceivedRequest): Browser {
-    const session = /(?:^|; )JSESSIONID=([\w-]{22})(?:;|$)/.exec(headers.cookie ?? '')?.[1] ?? newSession();
+    const session = /(?:^|; )JSESSIONID=(node0[a-z\d]{20,40})(?:;|$)/.exec(headers.cookie ?? '')?.[1] ?? newSession();
     const csrf = createHmac('sha256', csrfKey).update(session).digest('base64url');
     return { session, csrf, account: sessions.get(session) };
   }
@@ -145,10 +190,11 @@ export function authorizationEndpoint(settings: Settings, directory: Directory, 
     return { 'Set-Cookie': `JSESSIONID=${session}; Path=${contextPath || '/'}; HttpOnly${secure}${expiry}` };
   }
 
-  return { allow, consent, login, logout, home };
+  return { allow, consent, login, shibboleth, logout, home };
 }
 
-const newSession = (): string => randomBytes(16).toString('base64url');
+/** As Jetty makes them. */
+const newSession = (): string => `node0${BigInt(`0x1${randomBytes(16).toString('hex')}`).toString(36)}0`;
 
 function redirect(status: number, location: string, headers: Answer['headers'] = {}): Answer {
   const common = { 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' };

@@ -1,14 +1,15 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Directory, type PowerFolderClient } from './accounts.ts';
-import { type Answer, Refusal, refuseInJSON, refuseInText } from './answer.ts';
+import { type Answer, Refusal, refuseInJSON, refuseInText, refuseWithoutBody } from './answer.ts';
 import { accountsAPI } from './api.ts';
 import { authorizationEndpoint } from './authorization.ts';
 import { checkFault, type PowerFolderFault, spoil } from './faults.ts';
+import { identityProvider } from './identity-provider.ts';
 import { type PowerFolderServerOptions, settle } from './options.ts';
 import { refusalPage } from './pages.ts';
 import { type PowerFolderEndpoint, type ReceivedRequest, receive } from './request.ts';
@@ -74,61 +75,88 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
   const { contextPath, hostname, now, port, tls } = settings;
   const directory = new Directory(settings.accounts, settings.clients);
   const tokens = tokenEndpoint(settings, directory);
-  const server = tls ? createSecureServer(tls) : createServer();
   const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `${tls ? 'https' : 'http'}://${hostname}:${(server.address() as AddressInfo).port}${contextPath}`;
+  const servers: Server[] = [];
 
-  const pages = authorizationEndpoint(settings, directory, tokens);
+  /** @returns its origin. */
+  async function listen(server: Server, port: number, name: string): Promise<string> {
+    servers.push(server);
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return `${tls ? 'https' : 'http'}://${name}:${(server.address() as AddressInfo).port}`;
+  }
+
+  const create = () => (tls ? createSecureServer(tls) : createServer());
+  const server = create();
+  const url = `${await listen(server, port, hostname)}${contextPath}`;
+  // Hosts of another name, as browsers keep cookies by it.
+  const another = hostname === 'localhost' ? '127.0.0.1' : 'localhost';
+  const nodeServer = settings.cluster ? create() : undefined;
+  const node = nodeServer && (await listen(nodeServer, 0, another));
+  const providerServer = settings.identityProvider ? create() : undefined;
+  const provider = providerServer && identityProvider(directory, await listen(providerServer, 0, another), url);
+
+  const pages = authorizationEndpoint(settings, directory, tokens, provider);
   const api = accountsAPI(settings, directory, tokens, url);
   const webdav = webdavServer(contextPath, api.caller, now());
   const nowhere = ({ path }: ReceivedRequest) => {
     throw new Refusal(404, `This server has no page "${path}". Its base URL is ${url}`);
   };
   const form = ['GET', 'POST'];
+  const refuseToken = { json: refuseInJSON, page: refusalPage, empty: refuseWithoutBody }[settings.tokenErrors];
   const routes: Record<PowerFolderEndpoint, Route> = {
     allow: { methods: settings.allowMethods, handle: pages.allow, refuse: refusalPage },
     consent: { methods: form, handle: pages.consent, refuse: refusalPage },
     login: { methods: form, handle: pages.login, refuse: refusalPage },
+    shibboleth: { methods: form, handle: pages.shibboleth, refuse: refusalPage },
     logout: { methods: ['GET'], handle: pages.logout, refuse: refusalPage },
     home: { methods: ['GET'], handle: pages.home, refuse: refusalPage },
-    token: { methods: ['POST'], handle: tokens.endpoint, refuse: refuseInJSON },
-    refresh: { methods: ['POST'], handle: tokens.endpoint, refuse: refuseInJSON },
+    token: { methods: ['POST'], handle: tokens.endpoint, refuse: refuseToken },
+    refresh: { methods: ['POST'], handle: tokens.endpoint, refuse: refuseToken },
     registration: { methods: form, handle: api.registration, refuse: refuseInJSON },
     accounts: { methods: ['GET'], handle: api.accounts, refuse: refuseInJSON },
     folders: { methods: ['GET'], handle: api.folders, refuse: refuseInJSON },
     webdav: { methods: ['OPTIONS', 'PROPFIND', 'GET', 'HEAD'], handle: webdav, refuse: refuseInText },
     unknown: { methods: [], handle: nowhere, refuse: refusalPage },
   };
-  const oldRefresh: Route = { methods: ['GET'], handle: tokens.oldRefresh, refuse: refuseInJSON };
+  const oldRefresh: Route = { methods: ['GET'], handle: tokens.oldRefresh, refuse: refuseToken };
 
   const requests: ReceivedRequest[] = [];
   const faults = new Map<PowerFolderEndpoint, PowerFolderFault[]>();
 
-  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function serve(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    routeOf: (received: ReceivedRequest) => Route,
+  ): Promise<void> {
     const { received, tooLong } = await receive(incoming, contextPath, now);
     requests.push(received);
     if (requests.length > 10_000) requests.shift();
-    const route = received.path === '/oauth' ? oldRefresh : routes[received.endpoint];
     const date = new Date(now() + settings.clockSkew).toUTCString();
-    const normal = () => respond(route, received, tooLong);
+    const normal = () => withFormAction(respond(routeOf(received), received, tooLong), settings.formAction);
     const fault = faults.get(received.endpoint)?.shift();
     if (fault) await spoil(fault, incoming.socket, normal, date);
     else await send(normal(), response, date);
   }
 
-  server.on('request', (incoming, response) => {
-    // Handlers answer their own mistakes: what comes here is a client that went, or an answer that is no HTTP.
-    serve(incoming, response).catch((error) => {
-      if (response.headersSent) incoming.socket.destroy();
-      else response.writeHead(500).end(`The simulated server made a mistake: ${error}\n`);
+  const route = ({ path, endpoint }: ReceivedRequest) => (path === '/oauth' ? oldRefresh : routes[endpoint]);
+  const toNode: Route = { methods: [], handle: ({ url }) => redirect(`${node}${url}`), refuse: refuseInText };
+  const isNodes = ({ endpoint }: ReceivedRequest) => ['accounts', 'folders', 'webdav'].includes(endpoint);
+  const onRequest = (from: Server | undefined, routeOf: (received: ReceivedRequest) => Route) =>
+    from?.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
+      // Handlers answer their own mistakes: what comes here is a client that went, or an answer that is no HTTP.
+      serve(incoming, response, routeOf).catch((error) => {
+        if (response.headersSent) incoming.socket.destroy();
+        else response.writeHead(500).end(`The simulated server made a mistake: ${error}\n`);
+      });
     });
-  });
+  onRequest(server, (received) => (node && isNodes(received) ? toNode : route(received)));
+  onRequest(nodeServer, route);
+  if (provider) onRequest(providerServer, () => ({ methods: form, handle: provider.handle, refuse: refusalPage }));
 
   const [user] = directory.accounts;
   const [client] = directory.clients;
@@ -156,9 +184,20 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
     revokeTokens: (token) => tokens.revoke(token),
     async close() {
       const ended = [...sockets].map((socket) => new Promise((end) => socket.once('close', end).destroy()));
-      await Promise.all([new Promise((end) => server.close(end)), ...ended]);
+      await Promise.all([...servers.map((server) => new Promise((end) => server.close(end))), ...ended]);
     },
   };
+}
+
+function redirect(location: string): Answer {
+  return { status: 302, headers: { Location: location }, body: '' };
+}
+
+/** Pages have a policy without `form-action`, unless that is asked for. */
+function withFormAction(given: Answer, formAction: string | undefined): Answer {
+  const { 'Content-Security-Policy': policy } = given.headers;
+  if (!formAction || policy === undefined) return given;
+  return { ...given, headers: { ...given.headers, 'Content-Security-Policy': `${policy}; form-action ${formAction}` } };
 }
 
 /** Whatever happens, there is an answer. */

@@ -38,10 +38,22 @@ export interface PowerFolderServerOptions {
   accountsAPI?: 'self' | 'admin-only' | 'basic-only';
   /** What is around the account there: nothing, `{"account":…}` or `{"ResultSet":{"Result":[…]}}`. @default 'flat' */
   accountShape?: 'flat' | 'account' | 'resultset';
+  /** Whom `api/folders?action=getAll` answers: everybody, or nobody who comes with a Bearer token (401). @default 'self' */
+  foldersAPI?: 'self' | 'basic-only';
+  /** Whether tokens are taken at all, by the API and by WebDAV: servers can switch that off. @default true */
+  tokenLogin?: boolean;
+  /** Whether the user name with an access token as the password is taken for HTTP Basic, as deployed clients do it. @default true */
+  tokenAsPassword?: boolean;
+  /** What becomes of a client ID that is registered again: it gets the new secret, or has both. Not known of PowerFolder. @default 'replace' */
+  knownClient?: 'replace' | 'add';
   /** How long a code can be redeemed, in milliseconds. @default 60_000 */
   codeLifetime?: number;
   /** How long an access token lives, in milliseconds. @default 86_400_000, 24 hours */
   accessTokenLifetime?: number;
+  /** The unit of `expires_in`, which is not documented, or `none` for an answer without it. @default 'seconds' */
+  expiresIn?: 'seconds' | 'milliseconds' | 'none';
+  /** The body of a refused token request, which is not documented: RFC 6749's JSON, a page, or nothing. @default 'json' */
+  tokenErrors?: 'json' | 'page' | 'empty';
   /** Whether a refresh gives a new refresh token and ends the old; else its answer has none. @default false */
   rotateRefreshTokens?: boolean;
   /** How to refresh: by POST as the token request, and by the old `GET <PF>/oauth?grant_type=…`. @default ['POST'] */
@@ -56,6 +68,25 @@ export interface PowerFolderServerOptions {
   pkce?: boolean;
   /** The user name of somebody who is always logged in and allows everything at once: no pages. @default nobody */
   autoApprove?: string;
+  /** Whether people are asked each time, or not any more for a client that they have allowed once. @default 'always' */
+  consent?: 'always' | 'once';
+  /** What comes of Decline, which is not documented: RFC 6749's error goes back, or nothing does. @default 'error' */
+  decline?: 'error' | 'nothing';
+  /**
+   * Whether people log in at an identity provider, as at universities: another origin, several redirects, and a form that
+   * comes back by POST. @default false
+   */
+  identityProvider?: boolean;
+  /**
+   * Whether the server is a node of a cluster that leads requests to the API and to WebDAV to another node, by a redirect to
+   * another origin, which no client may follow with a token. @default false
+   */
+  cluster?: boolean;
+  /**
+   * `form-action` in the policy of its pages. With `'self'` browsers hold the redirect after Allow back.
+   * @default none @example "'self' https://app.example.com"
+   */
+  formAction?: string;
   /** Whether the login page shows a user name and its password, for a developer at a browser. @default false */
   hints?: boolean;
   /** The clock, in epoch milliseconds. @default Date.now */
@@ -64,7 +95,7 @@ export interface PowerFolderServerOptions {
   clockSkew?: number;
 }
 
-type WithoutDefault = 'tls' | 'autoApprove';
+type WithoutDefault = 'tls' | 'autoApprove' | 'formAction';
 
 export type Settings = Required<Omit<PowerFolderServerOptions, WithoutDefault>> & {
   [K in WithoutDefault]: PowerFolderServerOptions[K] | undefined;
@@ -83,8 +114,14 @@ export function settle(options: PowerFolderServerOptions): Settings {
     accounts: [exampleUser(), exampleAdministrator()],
     accountsAPI: 'self',
     accountShape: 'flat',
+    foldersAPI: 'self',
+    tokenLogin: true,
+    tokenAsPassword: true,
+    knownClient: 'replace',
     codeLifetime: 60_000,
     accessTokenLifetime: 86_400_000,
+    expiresIn: 'seconds',
+    tokenErrors: 'json',
     rotateRefreshTokens: false,
     refreshMethods: ['POST'],
     code: () => randomBytes(16).toString('hex'),
@@ -92,6 +129,11 @@ export function settle(options: PowerFolderServerOptions): Settings {
     tolerate: [],
     pkce: false,
     autoApprove: undefined,
+    consent: 'always',
+    decline: 'error',
+    identityProvider: false,
+    cluster: false,
+    formAction: undefined,
     hints: false,
     now: Date.now,
     clockSkew: 0,

@@ -36,16 +36,16 @@ export function loginPage(
     <p class="lead">${wanted ? html`to continue to <strong>${wanted.clientID}</strong>` : 'to see your folders'}</p>
     ${failed && html`<p class="alert" role="alert" id="wrong">User name or password is wrong. Please try again.</p>`}
     ${hint && html`<p class="hint">Try <code>${hint.username}</code> with the password <code>${hint.password}</code></p>`}
-    <form method="post" action="${path}/login">
+    <form id="login_form" method="post" action="${path}/login">
       <input type="hidden" name="csrf" value="${csrf}">
       ${wanted && html`<input type="hidden" name="authorization" value="${wanted.query}">`}
       <label for="username">User name</label>
-      <input id="username" name="username" value="${failedAs}" required autocomplete="username"
+      <input id="username" name="Username" value="${failedAs}" required autocomplete="username"
         autocapitalize="none" spellcheck="false" ${!failed && focus} ${wrong}>
       <label for="password">Password</label>
-      <input id="password" name="password" type="password" required autocomplete="current-password"
+      <input id="password" name="Password" type="password" required autocomplete="current-password"
         ${failed && focus} ${wrong}>
-      <button class="primary">Log in</button>
+      <button id="login_submit" class="primary">Log in</button>
     </form>`;
   return page(failed ? 401 : 200, 'Log in', main, headers);
 }
@@ -82,6 +82,14 @@ export function consentPage(
     <p class="small muted">Either way you go back to <strong>${new URL(redirectURI).host}</strong>.
       Allow only what you know and trust.</p>`;
   return page(200, `Allow ${clientID}?`, main, headers);
+}
+
+/** Where somebody ends who declined, and is sent back to nobody. */
+export function declinedPage({ clientID }: AuthorizationRequest): Answer {
+  const main = html`
+    <h1>You declined</h1>
+    <p>${clientID} cannot use your PowerFolder. You can close this page.</p>`;
+  return page(200, 'You declined', main);
 }
 
 export function homePage(path: string, account: Account): Answer {

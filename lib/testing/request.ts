@@ -17,9 +17,10 @@ export type PowerFolderEndpoint =
   | 'registration'
   /** Everything at and below `/webdav`. */
   | 'webdav'
-  /** The web pages: home, login, logout, the Allow/Decline page after a login and its decision, and everything else. */
+  /** The web pages: home, login, the way to an identity provider and back, logout, the Allow/Decline page after a login and its decision, and everything else. */
   | 'home'
   | 'login'
+  | 'shibboleth'
   | 'logout'
   | 'consent'
   | 'unknown';
@@ -87,10 +88,14 @@ const endpoints: Record<string, PowerFolderEndpoint> = {
   '/api/oauth': 'registration',
   '/api/accounts': 'accounts',
   '/api/folders': 'folders',
+  '/Shibboleth.sso/Login': 'shibboleth',
+  '/Shibboleth.sso/SAML2/POST': 'shibboleth',
 };
 
 function endpointOf(path: string, json: unknown): PowerFolderEndpoint {
-  const endpoint = endpoints[path] ?? (/^\/webdav(\/|$)/.test(path) ? 'webdav' : 'unknown');
+  // What is below /files is a page for people, whatever the folder.
+  const below = /^\/webdav(\/|$)/.test(path) ? 'webdav' : path.startsWith('/files/') ? 'home' : 'unknown';
+  const endpoint = endpoints[path] ?? below;
   const { grant_type } = Object(json);
   return endpoint === 'token' && grant_type === 'refresh_token' ? 'refresh' : endpoint;
 }

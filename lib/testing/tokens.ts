@@ -24,7 +24,8 @@ interface Token {
 /** What the body of a token request holds besides client_id and client_secret: what it must, and what it may. */
 const grants: Record<string, { must: string; may: string[] }> = {
   authorization_code: { must: 'code', may: ['redirect_uri', 'format'] },
-  refresh_token: { must: 'refresh_token', may: [] },
+  // The deployed client sends these two with it.
+  refresh_token: { must: 'refresh_token', may: ['format', 'access_token'] },
 };
 
 const forEver = 100 * 365 * 86_400_000;
@@ -33,7 +34,7 @@ export type TokenEndpoint = ReturnType<typeof tokenEndpoint>;
 
 /** The codes and tokens, and the token endpoint that turns the ones into the others (RFC 6749 sections 4.1.3 to 6). */
 export function tokenEndpoint(settings: Settings, directory: Directory) {
-  const { now, tolerate } = settings;
+  const { now, tolerate, expiresIn } = settings;
   const codes = new Map<string, Grant & { expiresAt: number; used: boolean }>();
   const tokens = new Map<string, Token>();
 
@@ -117,10 +118,13 @@ export function tokenEndpoint(settings: Settings, directory: Directory) {
   }
 
   function authenticate(members: Map<string, string>): string {
-    const client = directory.client(members.get('client_id') ?? '');
-    if (!client) throw new Refusal(401, 'No client with this client_id is registered.', 'invalid_client');
+    const id = members.get('client_id') ?? '';
+    const registered = directory.clientsOf(id);
+    if (registered.length === 0)
+      throw new Refusal(401, 'No client with this client_id is registered.', 'invalid_client');
+    const secret = members.get('client_secret');
     // Only the old refresh may do without.
-    if ((members.get('client_secret') ?? client.secret) === client.secret) return client.id;
+    if (secret === undefined || registered.some((client) => client.secret === secret)) return id;
     throw new Refusal(401, 'The client_secret is wrong.', 'invalid_client');
   }
 
@@ -156,13 +160,17 @@ export function tokenEndpoint(settings: Settings, directory: Directory) {
     return json(200, {
       access_token: mint('access', clientID, account, settings.accessTokenLifetime),
       ...(withRefreshToken && { refresh_token: mint('refresh', clientID, account, forEver) }),
-      expires_in: Math.round(settings.accessTokenLifetime / 1000),
+      ...(expiresIn !== 'none' && {
+        expires_in: Math.round(settings.accessTokenLifetime / (expiresIn === 'seconds' ? 1000 : 1)),
+      }),
     });
   }
 
   function mint(kind: Token['kind'], clientID: string, account: Account, lifetime: number): string {
     const expiresAt = now() + lifetime;
-    const token = `1${random(13)}-${random(40)}`;
+    const expiry = Buffer.alloc(8);
+    expiry.writeBigUInt64BE(BigInt(expiresAt));
+    const token = `1${base58(randomBytes(16))}-${base58(Buffer.concat([expiry, randomBytes(32)]))}`;
     tokens.set(token, { kind, clientID, account, expiresAt, revoked: false });
     return token;
   }
@@ -184,12 +192,27 @@ export function tokenEndpoint(settings: Settings, directory: Directory) {
     for (const one of meant(token)) one.revoked = true;
   }
 
-  return { code, bearer, endpoint, oldRefresh, expire, revoke };
+  /** An access token that was got by user name and password, without a client. */
+  function issueToUser(account: Account): string {
+    return mint('access', '', account, settings.accessTokenLifetime);
+  }
+
+  return { code, bearer, endpoint, oldRefresh, issueToUser, expire, revoke };
 }
 
 const invalidGrant = (why: string) => new Refusal(400, why, 'invalid_grant');
 
-/** Random digits and letters. */
-function random(bytes: number): string {
-  return randomBytes(bytes).toString('base64url').replaceAll(/[-_]/g, '');
+const alphabet = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+
+/** Bitcoin's way of writing bytes, in which PowerFolder writes tokens. */
+function base58(bytes: Buffer): string {
+  let text = '';
+  for (let number = BigInt(`0x${bytes.toString('hex')}`); number > 0n; number /= 58n) {
+    text = alphabet.charAt(Number(number % 58n)) + text;
+  }
+  for (const byte of bytes) {
+    if (byte !== 0) break;
+    text = `1${text}`;
+  }
+  return text;
 }

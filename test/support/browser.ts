@@ -103,7 +103,8 @@ export class Browser {
       const values = new URLSearchParams();
       for (const [input] of content.matchAll(/<input\b[^>]*>/gi)) {
         const name = attribute(input, 'name');
-        if (name !== undefined) values.set(name, fields[name] ?? attribute(input, 'value') ?? '');
+        if (name !== undefined)
+          values.set(name, fields[name] ?? fields[name.toLowerCase()] ?? attribute(input, 'value') ?? '');
       }
       const buttonName = attribute(pressed[1] ?? '', 'name');
       if (buttonName !== undefined) values.set(buttonName, attribute(pressed[1] ?? '', 'value') ?? '');

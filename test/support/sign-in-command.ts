@@ -33,7 +33,7 @@ export function person(
     let page = await browser.visit(address);
     // The page that the command shows where the server wants a POST.
     if (page.text.includes('Continue to PowerFolder')) page = await browser.submit(page, 'Continue to PowerFolder');
-    if (page.text.includes('name="password"')) page = await browser.submit(page, 'Log in', { username, password });
+    if (page.text.includes('type="password"')) page = await browser.submit(page, 'Log in', { username, password });
     const button = buttons[round] ?? 'Allow';
     if (page.text.includes(button)) page = await browser.submit(page, button);
     pages.push(page);
@@ -53,9 +53,8 @@ export async function runSignIn(
   { env = {}, who = person(), terminal = false }: { env?: CommandLine['env']; who?: Person; terminal?: boolean } = {},
 ): Promise<SignInRun> {
   const stdin = Object.assign(new PassThrough(), { isTTY: false });
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()].map((stream) =>
-    Object.assign(stream, { isTTY: terminal }),
-  ) as [PassThrough, PassThrough];
+  const stdout = Object.assign(new PassThrough(), { isTTY: terminal });
+  const stderr = Object.assign(new PassThrough(), { isTTY: terminal });
   let out = '';
   let err = '';
   let round = 0;
