@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { exampleFiles, type PowerFolderTree, sizeOf } from './files.ts';
+import { exampleFiles, Folder, type PowerFolderTree } from './files.ts';
 
 /** Somebody who can log in. */
 export interface PowerFolderAccount {
@@ -36,7 +36,10 @@ export interface PowerFolderClient {
   secret: string;
 }
 
-export type Account = Required<PowerFolderAccount>;
+/** As it is kept: what users write changes it, and not what was given. */
+export interface Account extends Required<Omit<PowerFolderAccount, 'files'>> {
+  files: Folder;
+}
 
 const secret = (): string => randomBytes(9).toString('base64url');
 
@@ -72,21 +75,27 @@ export class Directory {
   readonly accounts: Account[];
   readonly clients: PowerFolderClient[];
 
-  constructor(accounts: PowerFolderAccount[], clients: PowerFolderClient[]) {
-    this.accounts = accounts.map((account) => ({
-      ID: randomBytes(12).toString('base64'),
-      firstname: '',
-      surname: '',
-      emails: [],
-      admin: false,
-      custom1: '',
-      custom2: '',
-      custom3: '',
-      spaceAllowed: 5 * 1024 ** 3,
-      spaceUsed: sizeOf(account.files ?? {}),
-      files: {},
-      ...account,
-    }));
+  constructor(accounts: PowerFolderAccount[], clients: PowerFolderClient[], now: number) {
+    this.accounts = accounts.map((account) => {
+      const files = new Folder(account.files ?? {}, now);
+      return {
+        ID: randomBytes(12).toString('base64'),
+        firstname: '',
+        surname: '',
+        emails: [],
+        admin: false,
+        custom1: '',
+        custom2: '',
+        custom3: '',
+        spaceAllowed: 5 * 1024 ** 3,
+        // Of what is there when it is asked for, unless it was given.
+        get spaceUsed() {
+          return files.size;
+        },
+        ...account,
+        files,
+      };
+    });
     this.clients = clients.map((client) => ({ ...client }));
   }
 

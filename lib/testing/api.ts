@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Account, type Directory, displayName } from './accounts.ts';
 import { type Answer, json, Refusal } from './answer.ts';
-import { isFile } from './files.ts';
 import type { Settings } from './options.ts';
 import { form, parameters, type ReceivedRequest, required } from './request.ts';
 import type { TokenEndpoint } from './tokens.ts';
@@ -130,7 +129,7 @@ function folderIDOf({ ID }: Account, name: string): string {
   return createHash('sha1').update(`${ID}/${name}`).digest('base64').slice(0, 22);
 }
 
-const foldersOf = ({ files }: Account) => Object.keys(files).filter((name) => !isFile(files[name] ?? ''));
+const foldersOf = ({ files }: Account) => files.folders().map(([name]) => name);
 
 /** An account under the documented keys, of which only ID and username are certain. */
 function describe(account: Account, now: number): Record<string, unknown> {

@@ -9,6 +9,7 @@ import { type Answer, Refusal, refuseInJSON, refuseInText, refuseWithoutBody } f
 import { accountsAPI } from './api.ts';
 import { authorizationEndpoint } from './authorization.ts';
 import { checkFault, type PowerFolderFault, spoil } from './faults.ts';
+import type { PowerFolderFile } from './files.ts';
 import { identityProvider } from './identity-provider.ts';
 import { type PowerFolderServerOptions, settle } from './options.ts';
 import { refusalPage } from './pages.ts';
@@ -54,7 +55,8 @@ export interface PowerFolderServer {
 
 interface Route {
   methods: string[];
-  handle: (request: ReceivedRequest) => Answer;
+  /** `content` is the body of a PUT by WebDAV. */
+  handle: (request: ReceivedRequest, content: PowerFolderFile) => Answer;
   refuse: (refusal: Refusal) => Answer;
 }
 
@@ -73,7 +75,7 @@ interface Route {
 export async function startPowerFolderServer(options: PowerFolderServerOptions = {}): Promise<PowerFolderServer> {
   const settings = settle(options);
   const { contextPath, hostname, now, port, tls } = settings;
-  const directory = new Directory(settings.accounts, settings.clients);
+  const directory = new Directory(settings.accounts, settings.clients, now());
   const tokens = tokenEndpoint(settings, directory);
   const sockets = new Set<Socket>();
   const servers: Server[] = [];
@@ -102,7 +104,7 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
 
   const pages = authorizationEndpoint(settings, directory, tokens, provider);
   const api = accountsAPI(settings, directory, tokens, url);
-  const webdav = webdavServer(contextPath, api.caller, now());
+  const webdav = webdavServer(settings, api.caller, url);
   const nowhere = ({ path }: ReceivedRequest) => {
     throw new Refusal(404, `This server has no page "${path}". Its base URL is ${url}`);
   };
@@ -120,7 +122,7 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
     registration: { methods: form, handle: api.registration, refuse: refuseInJSON },
     accounts: { methods: ['GET'], handle: api.accounts, refuse: refuseInJSON },
     folders: { methods: ['GET'], handle: api.folders, refuse: refuseInJSON },
-    webdav: { methods: ['OPTIONS', 'PROPFIND', 'GET', 'HEAD'], handle: webdav, refuse: refuseInText },
+    webdav: { methods: [], handle: webdav, refuse: refuseInText },
     unknown: { methods: [], handle: nowhere, refuse: refusalPage },
   };
   const oldRefresh: Route = { methods: ['GET'], handle: tokens.oldRefresh, refuse: refuseToken };
@@ -133,11 +135,11 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
     response: ServerResponse,
     routeOf: (received: ReceivedRequest) => Route,
   ): Promise<void> {
-    const { received, tooLong } = await receive(incoming, contextPath, now);
+    const { received, tooLong, content } = await receive(incoming, contextPath, now);
     requests.push(received);
     if (requests.length > 10_000) requests.shift();
     const date = new Date(now() + settings.clockSkew).toUTCString();
-    const normal = () => withFormAction(respond(routeOf(received), received, tooLong), settings.formAction);
+    const normal = () => withFormAction(respond(routeOf(received), received, tooLong, content), settings.formAction);
     const fault = faults.get(received.endpoint)?.shift();
     if (fault) await spoil(fault, incoming.socket, normal, date);
     else await send(normal(), response, date);
@@ -201,7 +203,12 @@ function withFormAction(given: Answer, formAction: string | undefined): Answer {
 }
 
 /** Whatever happens, there is an answer. */
-function respond({ methods, handle, refuse }: Route, request: ReceivedRequest, tooLong: boolean): Answer {
+function respond(
+  { methods, handle, refuse }: Route,
+  request: ReceivedRequest,
+  tooLong: boolean,
+  content: PowerFolderFile,
+): Answer {
   const Allow = methods.join(', ');
   try {
     if (tooLong) throw new Refusal(413, 'The body is longer than 64 KiB.');
@@ -209,7 +216,7 @@ function respond({ methods, handle, refuse }: Route, request: ReceivedRequest, t
       const words = `${request.method} is not for ${request.path}, but ${Allow}.`;
       throw new Refusal(405, words, 'invalid_request', { Allow });
     }
-    return handle(request);
+    return handle(request, content);
   } catch (error) {
     if (error instanceof Refusal) return refuse(error);
     return refuse(new Refusal(500, `The simulated server made a mistake: ${error}`, 'server_error'));

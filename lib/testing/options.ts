@@ -68,6 +68,11 @@ export interface PowerFolderServerOptions {
   pkce?: boolean;
   /** The user name of somebody who is always logged in and allows everything at once: no pages. @default nobody */
   autoApprove?: string;
+  /**
+   * Whether WebDAV gives parts of files, with `Content-Length`; webdav-servlet, on which PowerFolder's is probably built,
+   * ignores `Range`. @default false
+   */
+  webdavRanges?: boolean;
   /** Whether people are asked each time, or not any more for a client that they have allowed once. @default 'always' */
   consent?: 'always' | 'once';
   /** What comes of Decline, which is not documented: RFC 6749's error goes back, or nothing does. @default 'error' */
@@ -129,6 +134,7 @@ export function settle(options: PowerFolderServerOptions): Settings {
     tolerate: [],
     pkce: false,
     autoApprove: undefined,
+    webdavRanges: false,
     consent: 'always',
     decline: 'error',
     identityProvider: false,

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Account, displayName } from './accounts.ts';
 import { type Answer, answer, type Refusal } from './answer.ts';
-import { isFile } from './files.ts';
 import { html, Markup } from './markup.ts';
 import type { Grant } from './tokens.ts';
 
@@ -93,7 +92,7 @@ export function declinedPage({ clientID }: AuthorizationRequest): Answer {
 }
 
 export function homePage(path: string, account: Account): Answer {
-  const folders = Object.entries(account.files).filter(([, node]) => !isFile(node));
+  const folders = account.files.folders();
   const gigabytes = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GB`;
   const items = (count: number) => (count === 1 ? '1 item' : `${count} items`);
   const main = html`
@@ -101,8 +100,8 @@ export function homePage(path: string, account: Account): Answer {
     <p class="lead">${displayName(account)} (${account.username})</p>
     ${folders.length === 0 && html`<p class="hint">There are no folders yet.</p>`}
     <ul class="folders">${folders.map(
-      ([name, node]) => html`
-      <li>${folderIcon}<span>${name}</span><span class="muted">${items(Object.keys(node).length)}</span></li>`,
+      ([name, { children }]) => html`
+      <li>${folderIcon}<span>${name}</span><span class="muted">${items(children.size)}</span></li>`,
     )}
     </ul>
     <label for="space" class="small">${gigabytes(account.spaceUsed)} of ${gigabytes(account.spaceAllowed)} used</label>

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Refusal } from './answer.ts';
+import type { PowerFolderFile } from './files.ts';
 
 /** What a request was for. The same names choose the request that a fault spoils. */
 export type PowerFolderEndpoint =
@@ -45,28 +46,42 @@ export interface ReceivedRequest {
 }
 
 const longestBody = 65_536;
+/** More bytes of an upload are only counted. */
+const longestUpload = 64 * 1024 * 1024;
 
 /** Reads a request to its end: an answer that overtakes a body would be lost on a client that is still sending. */
 export async function receive(
   incoming: IncomingMessage,
   contextPath: string,
   now: () => number,
-): Promise<{ received: ReceivedRequest; tooLong: boolean }> {
+): Promise<{ received: ReceivedRequest; tooLong: boolean; content: PowerFolderFile }> {
+  const { method = '', url = '', headers } = incoming;
+  const isUpload = method === 'PUT';
+  const longest = isUpload ? longestUpload : longestBody;
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    if (length < longestBody) chunks.push(chunk.subarray(0, longestBody - length));
-    length += chunk.length;
+  try {
+    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      if (length < longest) chunks.push(chunk.subarray(0, longest - length));
+      length += chunk.length;
+    }
+  } catch (error) {
+    // What has come of an upload stays, as in webdav-servlet.
+    if (!isUpload) throw error;
   }
-  const { method = '', url = '', headers } = incoming;
-  const body = Buffer.concat(chunks).toString();
+  const bytes = Buffer.concat(chunks);
+  const body = bytes.subarray(0, longestBody).toString();
   const json = /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '') ? parse(body) : undefined;
   const [whole = '', ...query] = url.split('?');
   const inside = whole === contextPath || whole.startsWith(`${contextPath}/`);
   const path = inside ? whole.slice(contextPath.length) || '/' : whole;
   const endpoint = inside ? endpointOf(path, json) : 'unknown';
   const received = { method, url, path, query: query.join('?'), endpoint, headers, body, at: now() };
-  return { received: json === undefined ? received : { ...received, json }, tooLong: length > longestBody };
+  return {
+    received: json === undefined ? received : { ...received, json },
+    tooLong: length > longestBody && !(isUpload && endpoint === 'webdav'),
+    content: length > longestUpload ? { size: length } : bytes,
+  };
 }
 
 function parse(body: string): unknown {
@@ -107,6 +122,24 @@ export function decode(escaped: string): string {
   } catch {
     throw new Refusal(400, `Malformed percent-escape in "${escaped}".`);
   }
+}
+
+/** The names in a path of WebDAV, as Jetty reads it: `;…` is cut, an escaped slash is one, and `..` goes up. */
+export function namesIn(path: string): { names: string[]; slash: boolean } {
+  const bare = path.replace(/;[^/]*/g, '');
+  if (/%(?![\da-f]{2})/i.test(bare)) throw new Refusal(400, 'Malformed percent-escape in the path.');
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(bare);
+  } catch {
+    throw new Refusal(404, 'The path is not UTF-8.');
+  }
+  const names: string[] = [];
+  for (const name of decoded.split('/').slice(2)) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  return { names, slash: decoded.endsWith('/') };
 }
 
 /**

@@ -136,7 +136,9 @@ interface SignedIn {
 async function signIn(options?: PowerFolderServerOptions): Promise<SignedIn> {
   let { app, powerFolder } = shared;
   if (options) {
-    powerFolder = remember(await startPowerFolderServer({ autoApprove: 'ada', accounts: [account], ...options }));
+    powerFolder = remember(
+      await startPowerFolderServer({ autoApprove: 'ada', accounts: [account], webdavRanges: true, ...options }),
+    );
     app = remember(await startExampleProcess(powerFolder));
   }
   const browser = new Browser(sameOrigin);

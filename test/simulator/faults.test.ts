@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 let server: PowerFolderServer;
 
 beforeEach(async () => {
-  server = await startPowerFolderServer({ autoApprove: 'ada', now: () => Date.UTC(2030, 0, 1) });
+  server = await startPowerFolderServer({ autoApprove: 'ada', webdavRanges: true, now: () => Date.UTC(2030, 0, 1) });
 });
 
 afterEach(() => server.close());
