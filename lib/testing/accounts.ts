@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { exampleFiles, Folder, type PowerFolderTree } from './files.ts';
 
 /** Somebody who can log in. */
@@ -41,13 +41,20 @@ export interface Account extends Required<Omit<PowerFolderAccount, 'files'>> {
   files: Folder;
 }
 
-const secret = (): string => randomBytes(9).toString('base64url');
+/** A password: random, or always the same of a seed. */
+function passwordOf(username: string, seed: string | undefined): string {
+  if (seed === undefined) return randomBytes(9).toString('base64url');
+  return createHash('sha256')
+    .update(JSON.stringify([username, seed]))
+    .digest('base64url')
+    .slice(0, 12);
+}
 
-export function exampleUser(): PowerFolderAccount {
+export function exampleUser(seed?: string): PowerFolderAccount {
   return {
     ID: '4xT9/kQ2+Vb7LmZr',
     username: 'ada',
-    password: secret(),
+    password: passwordOf('ada', seed),
     firstname: 'Ada',
     surname: 'Schäfer-Yıldız',
     emails: ['ada.schaefer@example.com', 'ada@example.org'],
@@ -55,10 +62,10 @@ export function exampleUser(): PowerFolderAccount {
   };
 }
 
-export function exampleAdministrator(): PowerFolderAccount {
+export function exampleAdministrator(seed?: string): PowerFolderAccount {
   return {
     username: 'admin',
-    password: secret(),
+    password: passwordOf('admin', seed),
     firstname: 'Grace',
     surname: 'Køhler',
     emails: ['admin@example.com'],

@@ -14,14 +14,18 @@ import { identityProvider } from './identity-provider.ts';
 import { type PowerFolderServerOptions, settle } from './options.ts';
 import { refusalPage } from './pages.ts';
 import { type PowerFolderEndpoint, type ReceivedRequest, receive } from './request.ts';
+import { running } from './sign-in.ts';
 import { tokenEndpoint } from './tokens.ts';
 import { webdavServer } from './webdav.ts';
 
 export type { PowerFolderAccount, PowerFolderClient } from './accounts.ts';
+export { CookieJar } from './cookie-jar.ts';
 export type { PowerFolderFault } from './faults.ts';
 export type { PowerFolderFile, PowerFolderTree } from './files.ts';
 export type { PowerFolderServerOptions } from './options.ts';
+export { optionsFromReport } from './report.ts';
 export type { PowerFolderEndpoint, ReceivedRequest } from './request.ts';
+export { type SignInOptions, signIn, type TestAgent } from './sign-in.ts';
 
 /** A running simulated server. */
 export interface PowerFolderServer {
@@ -89,7 +93,9 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
     });
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    return `${tls ? 'https' : 'http'}://${name}:${(server.address() as AddressInfo).port}`;
+    const origin = `${tls ? 'https' : 'http'}://${name}:${(server.address() as AddressInfo).port}`;
+    running.set(origin, directory);
+    return origin;
   }
 
   const create = () => (tls ? createSecureServer(tls) : createServer());
@@ -185,6 +191,7 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
     expireTokens: (token) => tokens.expire(token),
     revokeTokens: (token) => tokens.revoke(token),
     async close() {
+      for (const [origin, each] of running) if (each === directory) running.delete(origin);
       const ended = [...sockets].map((socket) => new Promise((end) => socket.once('close', end).destroy()));
       await Promise.all([...servers.map((server) => new Promise((end) => server.close(end))), ...ended]);
     },

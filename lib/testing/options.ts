@@ -50,6 +50,8 @@ export interface PowerFolderServerOptions {
   codeLifetime?: number;
   /** How long an access token lives, in milliseconds. @default 86_400_000, 24 hours */
   accessTokenLifetime?: number;
+  /** Whether there are refresh tokens at all. @default true */
+  refreshTokens?: boolean;
   /** The unit of `expires_in`, which is not documented, or `none` for an answer without it. @default 'seconds' */
   expiresIn?: 'seconds' | 'milliseconds' | 'none';
   /** The body of a refused token request, which is not documented: RFC 6749's JSON, a page, or nothing. @default 'json' */
@@ -92,6 +94,8 @@ export interface PowerFolderServerOptions {
    * @default none @example "'self' https://app.example.com"
    */
   formAction?: string;
+  /** What the passwords of the accounts are made of that are there by default: the same ones each time. @default random ones */
+  passwordSeed?: string;
   /** Whether the login page shows a user name and its password, for a developer at a browser. @default false */
   hints?: boolean;
   /** The clock, in epoch milliseconds. @default Date.now */
@@ -100,7 +104,7 @@ export interface PowerFolderServerOptions {
   clockSkew?: number;
 }
 
-type WithoutDefault = 'tls' | 'autoApprove' | 'formAction';
+type WithoutDefault = 'tls' | 'autoApprove' | 'formAction' | 'passwordSeed';
 
 export type Settings = Required<Omit<PowerFolderServerOptions, WithoutDefault>> & {
   [K in WithoutDefault]: PowerFolderServerOptions[K] | undefined;
@@ -116,7 +120,7 @@ export function settle(options: PowerFolderServerOptions): Settings {
     callbackStyle: 'path',
     allowMethods: ['GET', 'POST'],
     clients: [exampleClient()],
-    accounts: [exampleUser(), exampleAdministrator()],
+    accounts: [exampleUser(options.passwordSeed), exampleAdministrator(options.passwordSeed)],
     accountsAPI: 'self',
     accountShape: 'flat',
     foldersAPI: 'self',
@@ -125,6 +129,7 @@ export function settle(options: PowerFolderServerOptions): Settings {
     knownClient: 'replace',
     codeLifetime: 60_000,
     accessTokenLifetime: 86_400_000,
+    refreshTokens: true,
     expiresIn: 'seconds',
     tokenErrors: 'json',
     rotateRefreshTokens: false,
@@ -140,6 +145,7 @@ export function settle(options: PowerFolderServerOptions): Settings {
     identityProvider: false,
     cluster: false,
     formAction: undefined,
+    passwordSeed: undefined,
     hints: false,
     now: Date.now,
     clockSkew: 0,
@@ -158,7 +164,7 @@ export function settle(options: PowerFolderServerOptions): Settings {
     throw new TypeError(`contextPath is "${settings.contextPath}", but must be '' or like '/powerfolder'.`);
   }
   if (!settings.accounts.some((account) => account.admin)) {
-    settings.accounts = [...settings.accounts, exampleAdministrator()];
+    settings.accounts = [...settings.accounts, exampleAdministrator(settings.passwordSeed)];
   }
   if (settings.autoApprove && !settings.accounts.some(({ username }) => username === settings.autoApprove)) {
     throw new TypeError(`autoApprove is "${settings.autoApprove}", but no account has that username.`);

@@ -142,7 +142,7 @@ export function tokenEndpoint(settings: Settings, directory: Directory) {
     }
     if (challenge !== code.challenge) throw invalidGrant('The code_verifier does not belong to the code_challenge.');
     code.used = true;
-    return issue(clientID, code.account, true);
+    return issue(clientID, code.account, settings.refreshTokens);
   }
 
   function refresh(members: Map<string, string>): Answer {

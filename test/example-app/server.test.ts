@@ -94,6 +94,7 @@ describe('npm start', () => {
 let shared: { powerFolder: PowerFolderServer; app: ExampleProcess };
 beforeAll(async () => {
   const powerFolder = await startPowerFolderServer({
+    webdavRanges: true,
     autoApprove: 'ada',
     rotateRefreshTokens: true,
     accounts: [account],
@@ -136,9 +137,7 @@ interface SignedIn {
 async function signIn(options?: PowerFolderServerOptions): Promise<SignedIn> {
   let { app, powerFolder } = shared;
   if (options) {
-    powerFolder = remember(
-      await startPowerFolderServer({ autoApprove: 'ada', accounts: [account], webdavRanges: true, ...options }),
-    );
+    powerFolder = remember(await startPowerFolderServer({ autoApprove: 'ada', accounts: [account], ...options }));
     app = remember(await startExampleProcess(powerFolder));
   }
   const browser = new Browser(sameOrigin);
