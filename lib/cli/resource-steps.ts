@@ -50,6 +50,7 @@ export function accountStep(
     );
     account.basic = basic.answer;
     const isAccount = succeeded(basic) && jsonObject(basic.value?.body ?? '') !== undefined;
+    if (isAccount && account.shape === notTried) account.shape = wrapperOf(basic.value?.body);
     findings.push(
       isAccount
         ? ok('basic', 'The account answers the user name with the token as a password, too.')

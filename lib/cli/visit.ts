@@ -108,13 +108,13 @@ function read(rawURL: string, state: string): Outcome & { finding: Finding } {
   };
   const form = forms[callback.form];
   if (response.kind === 'error') {
-    return { callback, finding: wrong('callback', `The server answered ${form}, with the error ${callback.error}.`) };
+    return { callback, finding: wrong('callback', `The answer came ${form}, with the error ${callback.error}.`) };
   }
   const { code } = response;
   return {
     callback,
     code,
-    finding: ok('callback', `The server answered ${form}, with a code of ${code.length} characters.`),
+    finding: ok('callback', `The answer came ${form}, with a code of ${code.length} characters.`),
   };
 }
 

@@ -26,16 +26,18 @@ export type Person = (address: string, round: number, stdin: PassThrough) => Pro
 export function person(
   buttons: ('Allow' | 'Decline')[] = ['Allow'],
   { username, password }: { username: string; password: string } = { username: 'ada', password: 'ada' },
+  follow: (location: URL) => boolean = () => true,
 ): Person & { pages: Page[] } {
   const browser = new Browser();
   const pages: Page[] = [];
   const visit = async (address: string, round: number) => {
-    let page = await browser.visit(address);
-    // The page that the command shows where the server wants a POST.
-    if (page.text.includes('Continue to PowerFolder')) page = await browser.submit(page, 'Continue to PowerFolder');
-    if (page.text.includes('type="password"')) page = await browser.submit(page, 'Log in', { username, password });
-    const button = buttons[round] ?? 'Allow';
-    if (page.text.includes(button)) page = await browser.submit(page, button);
+    const who = { username, password, j_username: username, j_password: password };
+    const decision = buttons[round] ?? 'Allow';
+    let page = await browser.visit(address, { follow });
+    // Where the server wants a POST, the log-in, an identity provider's form that comes back, and the decision.
+    for (const button of ['Continue to PowerFolder', 'Log in', 'Continue', decision]) {
+      if (page.text.includes(`>${button}</button>`)) page = await browser.submit(page, button, who, { follow });
+    }
     pages.push(page);
   };
   return Object.assign(visit, { pages });
@@ -57,21 +59,25 @@ export async function runSignIn(
   const stderr = Object.assign(new PassThrough(), { isTTY: terminal });
   let out = '';
   let err = '';
-  let round = 0;
   const doing: Promise<unknown>[] = [];
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
   stdout.setEncoding('utf8').on('data', (text) => {
     out += text;
   });
   stderr.setEncoding('utf8').on('data', (text) => {
     err += text;
-    for (const [, address = ''] of err.matchAll(/^ {2}(http\S+)\n/gm)) {
-      if (seen.has(address)) continue;
-      seen.add(address);
-      doing.push(who(address, round++, stdin));
+    const addresses = [...err.matchAll(/^ {2}(http\S+)\n/gm)].map(([, address = '']) => address);
+    for (const address of addresses.slice(doing.length)) {
+      const visit = who(address, doing.length, stdin);
+      doing.push(visit);
+      // The command would wait for them.
+      visit.catch(fail);
     }
   });
-  const seen = new Set<string>();
-  const status = await main(['sign-in', ...argv], { env, stdin, stdout, stderr });
+  const status = await Promise.race([main(['sign-in', ...argv], { env, stdin, stdout, stderr }), failed]);
   await Promise.all(doing);
   return { status, stdout: out, stderr: err };
 }
