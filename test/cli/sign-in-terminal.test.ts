@@ -1,0 +1,152 @@
+/** `sign-in` as a process: in a terminal, in a pipe, and ended by Ctrl-C. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Child, cli, start, startServer } from '../support/command-line.ts';
+import { newFolder, person } from '../support/sign-in-command.ts';
+import { describeOnTerminal, onTerminal, type } from '../support/terminal.ts';
+import { until } from '../support/until.ts';
+
+const accounts = [
+  { username: 'ada', password: 'ada' },
+  { username: 'admin', password: 'adminSENTINELpassword', admin: true },
+];
+const env = { POWERFOLDER_CLIENT_ID: 'app', POWERFOLDER_CLIENT_SECRET: 'clientSENTINELsecret' };
+
+/** The address that is to be opened, when it is there. */
+async function addressOf(child: Child, round = 0): Promise<string> {
+  await child.says('Waiting for the browser', round + 1);
+  const addresses = [...child.output().matchAll(/^ {2}(http\S+)\r?$/gm)];
+  return addresses[round]?.[1] ?? '';
+}
+
+const quoted = (argv: string[]) => [process.execPath, ...cli, 'sign-in', ...argv].map((each) => `'${each}'`).join(' ');
+
+/** What takes a line of progress away. */
+const clear = '\r\x1b[2K';
+
+describeOnTerminal('sign-in on a terminal', () => {
+  const inTerminal = (argv: string[], more = '; echo "status $?"; stty -a') =>
+    onTerminal(`POWERFOLDER_CLIENT_ID=app POWERFOLDER_CLIENT_SECRET=clientSENTINELsecret ${quoted(argv)}${more}`);
+
+  it('shows what goes on in a line that is gone afterwards, and signs in', async () => {
+    const { url } = await startServer({ accounts });
+    const child = inTerminal(['--server', url, '--decline']);
+    const visitor = person(['Allow', 'Decline']);
+    await visitor(await addressOf(child), 0, undefined as never);
+    await child.says('press Decline');
+    await child.says('\r\n\r\n  http', 2);
+    const addresses = [...child.output().matchAll(/^ {2}(http\S+)\r?$/gm)];
+    await visitor(addresses[1]?.[1] ?? '', 1, undefined as never);
+    expect(await child.ended).toBe(0);
+    const output = child.output();
+    expect(output).toContain('status 0');
+    expect(output).toContain(`${clear}Waiting for the browser (Ctrl-C ends this): `);
+    expect(output).toMatch(/: (10:00|9:\d\d) left …/);
+    expect(output).toContain(`${clear}Trying: webdav …${clear}\x1b[32mok`);
+    expect(output).toContain('access_denied');
+    expect(output).not.toContain('SENTINEL');
+  });
+
+  it('ends at Ctrl-C while it waits: no report, no listener, the terminal as before', async () => {
+    const { url } = await startServer({ accounts });
+    const report = join(newFolder(), 'report.json');
+    const child = inTerminal(['--server', url, '--report', report]);
+    const address = await addressOf(child);
+    type(child, '\x03');
+    await child.ended;
+    expect(child.output()).toContain(`${clear}Cancelled.\r\n`);
+    expect(child.output()).not.toMatch(/^\s+at /m);
+    expect(existsSync(report)).toBe(false);
+    const port = /localhost%3A(\d+)/.exec(address)?.[1];
+    await expect(fetch(`http://127.0.0.1:${port}/oauth`)).rejects.toThrow();
+  });
+
+  it('does not show the address that is pasted, and gives the terminal its echo back', async () => {
+    const { url } = await startServer({ accounts });
+    const child = inTerminal(['--server', url, '--callback-url', 'https://app.example.com/oauth']);
+    const visitor = person(['Allow'], { username: 'ada', password: 'ada' }, ({ host }) => host !== 'app.example.com');
+    await visitor(await addressOf(child), 0, undefined as never);
+    await child.says('Paste the address');
+    type(child, 'https://app.example.com/oauth\r');
+    await child.says('neither a code nor an error');
+    await child.says('Paste the address', 2);
+    const ended = String(visitor.pages[0]?.headers['location']);
+    type(child, `${ended}\r`);
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toContain('status 0');
+    expect(child.output()).not.toContain(/code=(\w+)/.exec(ended)?.[1]);
+    expect(child.output()).toMatch(/ icanon[\s\S]* echo /);
+  });
+
+  it('ends at Ctrl-C while an address is asked for, with the echo back', async () => {
+    const { url } = await startServer({ accounts });
+    const child = inTerminal(['--server', url, '--callback-url', 'https://app.example.com/oauth']);
+    await child.says('Paste the address');
+    type(child, 'https://app\x03');
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toMatch(/Cancelled; nobody was signed in\.[\s\S]*status 1[\s\S]* icanon[\s\S]* echo /);
+  });
+});
+
+describe('sign-in in a pipe', () => {
+  it('says once what it waits for, and signs in', async () => {
+    const { url } = await startServer({ accounts });
+    const child = start(process.execPath, [...cli, 'sign-in', '--server', url], env);
+    await person()(await addressOf(child), 0, undefined as never);
+    expect(await child.ended).toBe(0);
+    expect(child.output()).not.toContain('\x1b');
+    expect(child.output().match(/Waiting for the browser/g)).toHaveLength(1);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends by %s, as the shell expects it', async (signal) => {
+    const { url } = await startServer({ accounts });
+    const child = start(process.execPath, [...cli, 'sign-in', '--server', url], env);
+    await addressOf(child);
+    child.process.kill(signal);
+    expect(await child.ended).toBe(signal);
+    expect(child.output()).toMatch(/Cancelled\.\n$/);
+  });
+
+  it('keeps the tokens that came before Ctrl-C, and ends at once though the server is silent', async () => {
+    const server = await startServer({ accounts });
+    const file = join(newFolder(), 'tokens.json');
+    const child = start(process.execPath, [...cli, 'sign-in', '--server', server.url, '--save', file], env);
+    server.failNext('folders', { silence: true });
+    await person()(await addressOf(child), 0, undefined as never);
+    await child.says('ok     account');
+    child.process.kill('SIGINT');
+    expect(await child.ended).toBe('SIGINT');
+    const { tokens } = JSON.parse(readFileSync(file, 'utf8'));
+    const headers = { Authorization: `Bearer ${tokens.accessToken}` };
+    expect((await fetch(`${server.url}/api/accounts?action=getInfo`, { headers })).status).toBe(200);
+  });
+
+  it.each([
+    ['opens the browser by the program of this system', 0, /^((?!No browser).)*$/s],
+    [
+      'says when there is none',
+      undefined,
+      /No browser could be opened \((xdg-)?open: ENOENT\)\. Open the address by hand\./,
+    ],
+  ])('--open %s', async (_, there, words) => {
+    const { url } = await startServer({ accounts });
+    const folder = newFolder();
+    const opened = join(folder, 'opened');
+    if (there === 0) {
+      const script = `#!/bin/sh\nprintf %s "$1" > '${opened}.new' && mv '${opened}.new' '${opened}'\n`;
+      for (const name of ['xdg-open', 'open']) writeFileSync(join(folder, name), script, { mode: 0o755 });
+    }
+    const child = start(process.execPath, [...cli, 'sign-in', '--server', url, '--open'], {
+      ...env,
+      PATH: `${folder}:/bin`,
+    });
+    const address = await addressOf(child);
+    if (there === 0) {
+      await until(() => existsSync(opened));
+      expect(readFileSync(opened, 'utf8')).toBe(address);
+    }
+    child.process.kill('SIGINT');
+    await child.ended;
+    expect(child.output()).toMatch(words);
+  });
+});
