@@ -1,4 +1,5 @@
 /** The connections to PowerFolder servers, which stay open between sign-ins: direct, or through a proxy. */
+import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 // Bun has an "undici" of its own, without Client; by its file it finds the one that is installed.
 import { buildConnector, Client } from 'undici/index.js';
@@ -19,6 +20,8 @@ export interface Connection {
   client: Client;
   /** The proxy on the way, if there is one. */
   proxy: HTTPProxy | undefined;
+  /** Ends it, also where it is still being made: nothing more is sent on it. */
+  end(): void;
 }
 
 /** How connections are made. */
@@ -40,76 +43,94 @@ export interface Route {
  * A connection that is only being made ends by the deadline that it has, too.
  */
 export class Connections {
-  readonly #timeout: number;
   readonly #proxyTo: ProxyTo | undefined;
   /** By origin, the last used one at the end. */
-  readonly #idle = new Map<string, Client[]>();
+  readonly #idle = new Map<string, Connection[]>();
   /** One for all, as it keeps the TLS sessions. */
   readonly #connect: buildConnector.connector;
 
   constructor({ timeout, ca, proxyTo }: Route) {
-    this.#timeout = timeout;
     this.#proxyTo = proxyTo;
     this.#connect = buildConnector(bare({ timeout, ...(ca && { secureContext: contextOf(ca) }) }));
   }
 
   /** The one that was used last, so that others have their time to be closed; or a new one. */
   take(origin: string): Connection {
-    const proxy = this.#proxyTo?.(origin);
     const idle = this.#idle.get(origin) ?? [];
     this.#idle.set(origin, idle);
-    return { client: (isClockFake() ? undefined : idle.pop()) ?? this.#open(origin, idle, proxy), proxy };
+    return (isClockFake() ? undefined : idle.pop()) ?? this.#open(origin, idle);
   }
 
-  #open(origin: string, idle: Client[], proxy: HTTPProxy | undefined): Client {
-    const connect = proxy ? this.#connectorBy(proxy, origin) : this.#connect;
+  #open(origin: string, idle: Connection[]): Connection {
+    const proxy = this.#proxyTo?.(origin);
+    const over = new AbortController();
+    const connect = proxy ? this.#connectorBy(proxy, origin, over.signal) : this.#connect;
     // A proxy is asked for a page by http itself, and for a way through to a server with https.
     const to = proxy && origin.startsWith('http:') ? proxy.origin : origin;
     const client = new Client(to, bare({ connect, keepAliveTimeout: 70_000 }));
+    const connection: Connection = {
+      client,
+      proxy,
+      end() {
+        over.abort();
+        void client.destroy();
+      },
+    };
     // Nothing to do any more, and had time to see whether the server closes the connection after its answer.
-    client.on('drain', () => idle.push(client));
+    client.on('drain', () => idle.push(connection));
     client.on('disconnect', () => {
       // One that is in use may be connecting once more, as it was closed before the request was sent.
-      const at = idle.indexOf(client);
+      const at = idle.indexOf(connection);
       if (at < 0) return;
       idle.splice(at, 1);
       void client.destroy();
     });
-    return client;
+    return connection;
   }
 
-  /** Makes connections through a proxy; what goes wrong with it is called the proxy's. */
-  #connectorBy(proxy: HTTPProxy, origin: string): buildConnector.connector {
-    const blame = (callback: buildConnector.Callback): buildConnector.Callback => {
-      return (...[error, socket]) => {
-        if (error) callback(new ProxyError(proxy.host, { cause: error }), null);
-        else callback(null, socket);
-      };
-    };
-    if (origin.startsWith('http:')) return (options, callback) => this.#connect(options, blame(callback));
+  /** Makes connections through a proxy, until they are over; what goes wrong with it is called the proxy's. */
+  #connectorBy(proxy: HTTPProxy, origin: string, over: AbortSignal): buildConnector.connector {
+    if (origin.startsWith('http:')) {
+      const toProxy = this.#connectorTo(proxy);
+      return (options, callback) =>
+        toProxy(options, (...[error, socket]) => {
+          if (error) callback(new ProxyError(proxy.host, { cause: error }), null);
+          else callback(null, socket);
+        });
+    }
     return (options, callback) => {
-      this.#tunnel(proxy, origin).then(
+      this.#tunnel(proxy, origin, over).then(
         (httpSocket) => this.#connect({ ...options, httpSocket } as buildConnector.Options, callback),
         (error) => callback(error, null),
       );
     };
   }
 
+  /** Makes connections to a proxy, whose certificate has its own name in it: undici would look for the server's. */
+  #connectorTo({ origin }: HTTPProxy): buildConnector.connector {
+    const { hostname } = new URL(origin);
+    return (options, callback) => this.#connect({ ...options, servername: isIP(hostname) ? '' : hostname }, callback);
+  }
+
   /** A way through the proxy (RFC 9110 section 9.3.6). */
-  async #tunnel({ origin: proxyOrigin, host, authorization }: HTTPProxy, origin: string) {
+  async #tunnel(proxy: HTTPProxy, origin: string, over: AbortSignal) {
+    const { origin: proxyOrigin, host, authorization } = proxy;
     const { host: asked, port } = new URL(origin);
     const path = port ? asked : `${asked}:443`;
-    const client = new Client(proxyOrigin, bare({ connect: this.#connect }));
+    const client = new Client(proxyOrigin, bare({ connect: this.#connectorTo(proxy) }));
     try {
       const { statusCode: status, socket } = await client.connect(
         bare({
           path,
           headers: { host: path, ...(authorization && { 'proxy-authorization': authorization }) },
-          // Later than the exchange's own deadline, which says more.
-          signal: AbortSignal.timeout(this.#timeout + 1000),
+          // The exchange's deadline is the only one.
+          signal: over,
         }),
       );
-      if (status >= 200 && status <= 299) return socket;
+      if (status >= 200 && status <= 299 && !over.aborted) {
+        over.addEventListener('abort', () => socket.destroy());
+        return socket;
+      }
       socket.on('error', () => {}).destroy();
       throw new ProxyError(host, { status });
     } catch (error) {

@@ -211,7 +211,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     clearTimeout(this.#deadline);
     this.#reject(error === this.#refusal ? (error as Error) : connectionError(error, named(this.#message)));
     // It comes back here with an error of its own: too late, and unheard.
-    void this.#connection?.client.destroy();
+    this.#connection?.end();
   }
 }
 

@@ -30,13 +30,15 @@ export function checkedProxy(given: unknown, env: Environment = process.env): Pr
   if (given === false) return undefined;
   if (given === 'env') return proxyOfEnvironment(env);
   const proxy = parsedProxy(given, 'proxy');
-  return () => proxy;
+  return (origin) => (staysHere(new URL(origin), proxy) ? undefined : proxy);
 }
 
-/**
- * As curl reads it: the variables in lower case come first, and there is no proxy for what NO_PROXY names. But not as curl:
- * what is allowed to be http because it stays on this machine does not leave it.
- */
+/** What is allowed to be http because it stays on this machine does not leave it by a proxy elsewhere. */
+function staysHere({ protocol, hostname }: URL, proxy: HTTPProxy): boolean {
+  return protocol === 'http:' && isLoopback(hostname) && !isLoopback(new URL(proxy.origin).hostname);
+}
+
+/** As curl reads it: the variables in lower case come first, and there is no proxy for what NO_PROXY names. */
 function proxyOfEnvironment(env: Environment): ProxyTo | undefined {
   const variable = (name: string): [string, string] | undefined => {
     const found = [name.toLowerCase(), name].find((one) => env[one]);
@@ -54,10 +56,7 @@ function proxyOfEnvironment(env: Environment): ProxyTo | undefined {
   return (origin) => {
     const url = new URL(origin);
     const proxy = proxies.get(url.protocol);
-    if (!proxy || isExcepted(url)) return undefined;
-    const staysHere =
-      url.protocol === 'http:' && isLoopback(url.hostname) && !isLoopback(new URL(proxy.origin).hostname);
-    return staysHere ? undefined : proxy;
+    return !proxy || isExcepted(url) || staysHere(url, proxy) ? undefined : proxy;
   };
 }
 

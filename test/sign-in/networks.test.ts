@@ -1,8 +1,8 @@
 /** The ways to a server: a private CA, and proxies. */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { inspect, promisify } from 'node:util';
@@ -211,6 +211,70 @@ describe('a proxy', () => {
     });
     const other = await startServer({ tls: tls('other-name.pem') });
     expect(await refreshWith(other, { ca, proxy: proxy.url })).toMatchObject({ code: 'tls' });
+  });
+
+  it('R23: with https is known by its own name, and not by the server’s', async () => {
+    const server = await startServer({ tls: tls('other-name.pem') });
+    const hosts = { 'elsewhere.example.com:443': Number(new URL(server.url).port) };
+    const through = async (certificate: string) => {
+      const proxy = await startProxy({ tls: tls(certificate), hosts });
+      const error = await refreshWith({ ...server, url: 'https://elsewhere.example.com' }, { ca, proxy: proxy.url });
+      return { error, proxy };
+    };
+    expect((await through('server.pem')).error).toMatchObject({ code: 'sign_in_again' });
+    const { error, proxy } = await through('other-name.pem');
+    expect(error).toMatchObject({ code: 'unreachable', cause: { proxy: proxy.host } });
+    expect(error.message).toMatch(/the proxy 127\.0\.0\.1:\d+ cannot be used \(ERR_TLS_CERT_ALTNAME_INVALID\)/);
+    expect(proxy.asked).toEqual([]);
+  });
+
+  it('R23: with https is known by its own name on the way to a server with http, too', async () => {
+    const server = await startServer();
+    const hosts = { 'elsewhere.example.com': Number(new URL(server.url).port) };
+    const through = async (certificate: string) => {
+      const proxy = await startProxy({ tls: tls(certificate), hosts });
+      const options = { ca, proxy: proxy.url, allowInsecureHTTP: true };
+      return await refreshWith({ ...server, url: 'http://elsewhere.example.com' }, options);
+    };
+    expect(await through('server.pem')).toMatchObject({ code: 'sign_in_again' });
+    expect((await through('other-name.pem')).message).toMatch(/cannot be used \(ERR_TLS_CERT_ALTNAME_INVALID\)/);
+  });
+
+  it('R22: elsewhere gets nothing of what is http because it stays on this machine', async () => {
+    const server = await startServer();
+    // Nobody is there: who goes by it gets nowhere.
+    const proxy = 'http://proxy.invalid:3128';
+    expect(await refreshWith(server, { proxy })).toMatchObject({ code: 'sign_in_again' });
+    const here = await startProxy();
+    expect(await refreshWith(server, { proxy: here.url })).toMatchObject({ code: 'sign_in_again' });
+    expect(here.asked).toEqual([`POST ${server.url}/oauth/token`]);
+  });
+
+  it('R25, R56: that answers after the deadline gets nothing more, and is left at once', async () => {
+    const server = await startServer({ tls: tls('server.pem') });
+    const sockets: Socket[] = [];
+    let received = '';
+    let lateAnswer = () => {};
+    const late = createServer((socket) => {
+      sockets.push(socket);
+      socket
+        .on('error', () => {})
+        .setEncoding('latin1')
+        .on('data', (data) => {
+          received += data;
+          lateAnswer = () => socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        });
+    }).listen(0, '127.0.0.1');
+    await once(late, 'listening');
+    closers.push(async () => {
+      for (const socket of sockets) socket.destroy();
+      late.close();
+    });
+    const proxy = `http://127.0.0.1:${(late.address() as AddressInfo).port}`;
+    expect(await refreshWith(server, { ca, proxy, timeout: 300 })).toMatchObject({ code: 'timeout' });
+    lateAnswer();
+    await until(() => sockets.every(({ destroyed, readableEnded }) => destroyed || readableEnded));
+    expect(received.split('\r\n\r\n')[1]).toBe('');
   });
 
   it('knows names that this machine does not', async () => {
