@@ -1,11 +1,19 @@
 /** What can go wrong in an exchange with the server, as errors that say what to do. */
+import type { OutgoingHttpHeaders } from 'node:http';
 import { PowerFolderError, serverAnswer } from './errors.ts';
+import { masking, plainText } from './redact.ts';
 
 /** What an error tells of a request. */
 interface Asked {
   /** Its name in messages, such as "token endpoint". */
   endpoint: string;
   url: string;
+}
+
+/** What was sent, which an error tells nothing of. */
+interface Sent extends Asked {
+  headers: OutgoingHttpHeaders;
+  body?: string | Uint8Array;
 }
 
 /** What an error tells of an answer. */
@@ -19,13 +27,35 @@ export function named({ endpoint, url }: Asked): string {
   return `The ${endpoint} of the PowerFolder server (${url.split('?', 1)[0]})`;
 }
 
-/** The error for a 3xx. */
-export function redirectRefused(asked: Asked, { status, headers }: Answered): PowerFolderError {
+/** The error for a 3xx. Where it leads to another host, such as another node of a cluster, that is named. */
+export function redirectRefused(asked: Sent, { status, headers }: Answered): PowerFolderError {
+  const host = otherHost(asked, headers['location']);
   return new PowerFolderError(
     'redirected',
-    `${named(asked)} answered with a redirect (${status}), which is not followed. Check the host, the scheme and the context path of serverURL.`,
+    `${named(asked)} answered with a redirect (${status})${host ? ` to ${host}` : ''}, which is not followed. Check the host, the scheme and the context path of serverURL.`,
     serverAnswer({ status, headers }),
   );
+}
+
+/** The host of a redirect, if it is another one, and does not repeat what was sent: it gets into logs. */
+function otherHost({ url, headers, body }: Sent, location: unknown): string | undefined {
+  let host: string;
+  try {
+    host = new URL(String(location), url).host;
+  } catch {
+    return undefined;
+  }
+  const { host: own, searchParams } = new URL(url);
+  if (typeof location !== 'string' || host === '' || host === own) return undefined;
+  const sent = [
+    String(headers['authorization'] ?? '').replace(/^\w+ /, ''),
+    ...(String(body ?? '').match(/[^"=&]+/g) ?? []),
+    ...searchParams.values(),
+  ];
+  const mask = masking([...sent, ...sent.map((each) => each.toLowerCase())]);
+  const plain = plainText(host);
+  const isPlain = [plain, plain.replace(/[.:-]/g, '')].every((text) => mask(text) === text);
+  return isPlain ? plain : undefined;
 }
 
 /**
