@@ -21,7 +21,8 @@ export interface RegisterClientOptions extends TransportOptions {
   /** Who registers: an administrator of that server. The password is sent in the `Authorization` header only. */
   admin: { username: string; password: string };
   /**
-   * The ID to register: visible ASCII characters, no spaces. One that is registered already gets the new secret.
+   * The ID to register: visible ASCII characters, no spaces. What becomes of one that is registered already is not
+   * known: it may get the new secret, or have both. To change a secret, register a new ID.
    *
    * @default `passport-powerfolder-` and ten random letters and digits
    */
@@ -42,7 +43,7 @@ export interface RegisteredClient {
 
 /**
  * Registers an OAuth client at a PowerFolder server. The secret travels in the body of a POST, never in the URL, where
- * access logs would keep it. Registering a known ID again replaces its secret.
+ * access logs would keep it. Registering a known ID again may replace its secret, or add one: which is not known.
  *
  * @example
  * const client = await registerClient({ serverURL, admin: { username: 'admin', password } });

@@ -20,9 +20,9 @@ import { maskedJSON, masking, plainText } from './redact.ts';
 
 /** What PowerFolder issued: plain JSON, made to be stored on the server and given back to `freshTokens`. */
 export interface PowerFolderTokens {
-  /** For `Authorization: Bearer`. PowerFolder's live 24 hours. */
+  /** For `Authorization: Bearer`. PowerFolder's live 24 hours by the vendor's code, if its administrator has not changed that. */
   accessToken: string;
-  /** Practically everlasting: keep it like a password. */
+  /** Practically everlasting by the vendor's code, and probably good for all that an access token is: keep it like a password. */
   refreshToken?: string;
   /** Epoch milliseconds; missing when the server did not say, or nothing plausible: see docs/powerfolder-oauth2.md. */
   expiresAt?: number;

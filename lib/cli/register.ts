@@ -15,8 +15,9 @@ export const register: Command = {
   help: `Usage: passport-powerfolder register --server URL --admin NAME [--client-id ID]
 
 Registers your application as an OAuth client at a PowerFolder server, and prints
-what to put into its environment. A client ID that is registered already gets the
-new secret.
+what to put into its environment. What becomes of a client ID that is registered
+already is not known: it may get the new secret, or have both. To change a secret,
+register a new ID.
 
   --server URL            base URL of the server, with its context path
                           (default: $POWERFOLDER_URL)
