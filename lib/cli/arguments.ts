@@ -5,7 +5,7 @@ import { plainText } from '../redact.ts';
 import { type CommandLine, Mistake } from './terminal.ts';
 
 /** The options of a command, as `parseArgs` takes them. */
-export type Options = Record<string, { type: 'string' | 'boolean'; short?: string }>;
+type Options = Record<string, { type: 'string' | 'boolean'; short?: string }>;
 
 /** What was given, by the option's name. */
 export type Values = Record<string, string | boolean | undefined>;

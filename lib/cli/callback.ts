@@ -6,7 +6,7 @@ import { askHidden } from './ask.ts';
 import { type CommandLine, Mistake } from './terminal.ts';
 
 /** Looks at an address at which a browser ended, and says whether it is the answer that is waited for. */
-export type Take = (rawURL: string) => boolean;
+type Take = (rawURL: string) => boolean;
 
 /** Where answers come. */
 export interface CallbackPlace {

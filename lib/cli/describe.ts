@@ -27,7 +27,7 @@ function word(value: unknown, known: { has(value: string): boolean }): string {
   return typeof value === 'string' && known.has(value) ? value : 'other';
 }
 
-export const oauthError = (value: unknown): string => word(value, oauthErrors);
+const oauthError = (value: unknown): string => word(value, oauthErrors);
 
 export function shapeOf(text: string): Shape {
   const alphabet: string[] = [];

@@ -7,7 +7,7 @@ import type { PowerFolderErrorCode } from '../errors.ts';
 import { packageVersion } from './terminal.ts';
 
 /** Raised when a member changes its meaning, or goes; further members do not raise it. */
-export const reportVersion = 1;
+const reportVersion = 1;
 
 /** What stands where nothing was asked, or could be. */
 export const notTried = 'not tried';

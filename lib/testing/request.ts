@@ -116,7 +116,7 @@ function endpointOf(path: string, json: unknown): PowerFolderEndpoint {
 }
 
 /** Percent-escapes decoded, or a refusal in a sentence. */
-export function decode(escaped: string): string {
+function decode(escaped: string): string {
   try {
     return decodeURIComponent(escaped);
   } catch {
