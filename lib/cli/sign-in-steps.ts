@@ -92,14 +92,17 @@ export function refreshStep(
     refresh.post = post.answer;
     let got = post.value;
     const findings: Finding[] = [];
-    if (!got) {
+    // A server that is away or broken says nothing about how it wants to be asked.
+    const { answer } = post;
+    const isRefused = typeof answer === 'object' && 'status' in answer && answer.status < 500 && answer.status !== 429;
+    if (!got && isRefused) {
       const six = await tried(transport, client.tokenURL, (observed) =>
         requestRefresh({ ...client, transport: observed }, refreshToken, { format: 'json', access_token: accessToken }),
       );
       refresh.postOfDeployedClient = six.answer;
       got = six.value;
     }
-    if (!got) {
+    if (!got && isRefused) {
       // The token gets into a URL, as PowerFolder documents it: so only where there is no other way.
       const get = await tried(transport, refreshByGET, (observed) =>
         requestRefresh({ ...client, transport: observed, refreshByGET }, refreshToken),
@@ -109,20 +112,20 @@ export function refreshStep(
       if (got) isGET();
     }
     if (!got) {
-      return [wrong('refresh', `Tokens cannot be refreshed, by POST or by GET: ${post.problem}`)];
+      return [wrong('refresh', `Tokens cannot be refreshed${isRefused ? ', by POST or by GET' : ''}: ${post.problem}`)];
     }
     const { tokens } = got;
     await keep(tokens);
     refresh.rotates = tokens.refreshToken !== refreshToken;
     refresh.oldAccessToken = await works(server, report, accessToken);
+    const isOfSix = !post.value && refresh.get === notTried;
     const how = post.value
       ? 'by POST'
-      : refresh.get === notTried
-        ? 'by POST with format and access_token'
+      : isOfSix
+        ? 'by POST, but only with format and access_token beside (params of keepTokens)'
         : 'by GET, and not by POST';
-    findings.push(
-      ok('refresh', `Tokens are refreshed ${how}; the refresh token ${refresh.rotates ? 'is replaced' : 'stays'}.`),
-    );
+    const text = `Tokens are refreshed ${how}; the refresh token ${refresh.rotates ? 'is replaced' : 'stays'}.`;
+    findings.push(isOfSix ? unclear('refresh', text) : ok('refresh', text));
     if (refresh.rotates && !harmless) {
       const again = await tried(transport, client.tokenURL, (observed) =>
         requestRefresh({ ...client, transport: observed }, refreshToken),

@@ -10,7 +10,7 @@ import { type Command, required, type Values } from './arguments.ts';
 import { askForCallback, type CallbackPlace, listenForCallback } from './callback.ts';
 import { checkServer } from './check.ts';
 import { clockOf, sessionOf, softwareOf } from './describe.ts';
-import { type Finding, ok, tell, unclear, wrong } from './finding.ts';
+import { type Finding, ok, tell, wrong } from './finding.ts';
 import { Progress } from './progress.ts';
 import { newReport, notTried, type Report } from './report.ts';
 import { accountStep, foldersStep, webdavStep } from './resource-steps.ts';
@@ -53,7 +53,8 @@ names the server; each of them in lower case as well.
 
 The client's secret is read from $POWERFOLDER_CLIENT_SECRET.
 
-The exit status is 0 when a sign-in would work, perhaps with the options that are named.
+The exit status is 0 when a sign-in would work, perhaps with the options that are named,
+and what was to be written is.
 `,
   options: {
     server: { type: 'string' },
@@ -76,10 +77,12 @@ async function run(values: Values, io: CommandLine): Promise<number> {
   const interruption = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => interruption.abort(new Interruption(signal));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const progress = new Progress(io.stderr);
   try {
-    return await new SignIn(values, io, interruption.signal).run();
+    return await until(new SignIn(values, io, progress, interruption.signal).run(), interruption.signal);
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
+    progress.clear();
     io.stderr.write('Cancelled.\n');
     // By the signal itself, as the shell expects; requests that are on the way end with it.
     process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
@@ -112,9 +115,11 @@ class SignIn {
   readonly #progress: Progress;
   /** What to set in the options of the strategy, each with why. */
   readonly #settings: [setting: string, why: string][] = [];
+  /** Whether the tokens are where they were to be kept. */
+  #isKept = true;
 
   /** @throws {Mistake} and {TypeError} */
-  constructor(values: Values, io: CommandLine, signal: AbortSignal) {
+  constructor(values: Values, io: CommandLine, progress: Progress, signal: AbortSignal) {
     const { env } = io;
     const serverURL = required(values, 'server', env, 'POWERFOLDER_URL');
     const clientID = required(values, 'client-id', env, 'POWERFOLDER_CLIENT_ID');
@@ -137,7 +142,7 @@ class SignIn {
     this.#values = values;
     this.#io = io;
     this.#signal = signal;
-    this.#progress = new Progress(io.stderr);
+    this.#progress = progress;
     this.#report = newReport(base);
   }
 
@@ -160,9 +165,9 @@ class SignIn {
       this.#progress.clear();
       await place.close();
     }
-    this.#writeReport();
+    const isWritten = this.#writeReport();
     this.#conclude(works);
-    return works ? 0 : 1;
+    return works && isWritten && this.#isKept ? 0 : 1;
   }
 
   /** What can be told before anybody goes to a browser. */
@@ -174,7 +179,6 @@ class SignIn {
     for await (const finding of findings) {
       this.#tell(finding);
       if (finding.verdict === 'wrong' && finding.about !== 'clock') isWell = false;
-      this.#signal.throwIfAborted();
     }
     return isWell;
   }
@@ -195,12 +199,14 @@ class SignIn {
       current = given;
       const { save } = this.#values;
       if (typeof save !== 'string') return;
+      this.#isKept = false;
       await writeTokenFile(save, {
         serverURL: base,
         clientID: this.#server.client.clientID,
         ...found,
         tokens: given,
       });
+      this.#isKept = true;
     };
     await keep(tokens);
     const { save } = this.#values;
@@ -219,7 +225,7 @@ class SignIn {
     ];
     if (!harmless) steps.push(['code', codeAgainStep(this.#server, this.#report, outcome.code)]);
     for (const [about, step] of steps) await this.#step(about, () => step(current));
-    if (harmless) this.#tell(ok('tokens', `They are in ${plainText(save)}.`));
+    if (harmless && this.#isKept) this.#tell(ok('tokens', `They are in ${plainText(save)}.`));
     if (found.refreshMethod === 'GET')
       this.#settings.push(["refreshMethod: 'GET'", 'the server does not refresh by POST']);
     if (known.profile === 'refused') {
@@ -284,14 +290,17 @@ class SignIn {
 
   /** A step that fails does not end the others. */
   async #step(about: string, step: () => Promise<Finding[]>): Promise<void> {
-    this.#signal.throwIfAborted();
     this.#progress.show(`Trying: ${about}`);
     let findings: Finding[];
     try {
-      findings = await until(step(), this.#signal);
+      findings = await step();
     } catch (error) {
-      if (error instanceof Interruption || error instanceof Mistake) throw error;
-      findings = [unclear(about, `This could not be tried: ${plainText(sentence(error))}`)];
+      findings = [
+        wrong(
+          about,
+          error instanceof Mistake ? error.message : `This could not be tried: ${plainText(sentence(error))}`,
+        ),
+      ];
     }
     for (const finding of findings) this.#tell(finding);
   }
@@ -301,17 +310,20 @@ class SignIn {
     tell(this.#io, finding);
   }
 
-  #writeReport(): void {
+  /** @returns false where it could not be. */
+  #writeReport(): boolean {
     const { report: file } = this.#values;
-    if (typeof file !== 'string') return;
+    if (typeof file !== 'string') return true;
     const text = `${JSON.stringify(this.#report, null, 2)}\n`;
     try {
       writeFileSync(file, text, { flag: 'wx' });
       this.#tell(ok('report', `It is in ${plainText(file)}; read it before you send it to anybody.`));
+      return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       this.#tell(wrong('report', `${plainText(file)} could not be written (${code}). This is it:`));
       this.#io.stdout.write(text);
+      return false;
     }
   }
 

@@ -27,7 +27,7 @@ names the server; each of them in lower case as well.
   printf 'Authorization: Bearer %s\\n' "$(passport-powerfolder token FILE)" |
     curl -H @- https://powerfolder.example.com/webdav/
   rclone lsd :webdav: --webdav-url https://powerfolder.example.com/webdav/ \\
-    --webdav-bearer-token-command 'passport-powerfolder token FILE'
+    --webdav-vendor owncloud --webdav-bearer-token-command 'passport-powerfolder token FILE'
 `,
   options: { ca: { type: 'string' }, 'allow-insecure-http': { type: 'boolean' } },
   argument: 'FILE',

@@ -133,12 +133,12 @@ describe('sign-in in a pipe', () => {
     const folder = newFolder();
     const opened = join(folder, 'opened');
     if (there === 0) {
-      const script = `#!/bin/sh\nprintf %s "$1" > '${opened}.new' && mv '${opened}.new' '${opened}'\n`;
+      const script = `#!/bin/sh\nprintf %s "$1" > '${opened}.new' && /bin/mv '${opened}.new' '${opened}'\n`;
       for (const name of ['xdg-open', 'open']) writeFileSync(join(folder, name), script, { mode: 0o755 });
     }
     const child = start(process.execPath, [...cli, 'sign-in', '--server', url, '--open'], {
       ...env,
-      PATH: `${folder}:/bin`,
+      PATH: folder,
     });
     const address = await addressOf(child);
     if (there === 0) {

@@ -233,7 +233,7 @@ describe('sign-in --report', () => {
     const server = await startServer();
     const file = join(newFolder(), 'missing', 'report.json');
     const { status, stdout } = await runSignIn(['--server', server.url, '--report', file], { env });
-    expect(status).toBe(0);
+    expect(status).toBe(1);
     expect(stdout).toMatch(/WRONG {2}report .*could not be written \(ENOENT\)\. This is it:\n\{\n {2}"report"/);
   });
 });
@@ -450,6 +450,34 @@ describe('sign-in', () => {
     expect(stdout).toMatch(/^ok {5}refresh/m);
     expect(stdout).toMatch(/^ok {5}code/m);
     expect(status).toBe(0);
+  });
+
+  it('finds the refresh of a server that wants all six members of the deployed client', async () => {
+    const server = await startServer({ accounts });
+    // The made-up one by GET, and that of four members.
+    for (const _ of [1, 2]) server.failNext('refresh', { status: 400, body: { error: 'invalid_request' } });
+    const { stdout } = await runSignIn(['--server', server.url], { env });
+    expect(stdout).toMatch(/^\? {6}refresh .*by POST, but only with format and access_token beside/m);
+    const { json } = server.requests.filter(({ endpoint }) => endpoint === 'refresh')[2] ?? {};
+    expect(Object.keys(Object(json))).toEqual([
+      'grant_type',
+      'refresh_token',
+      'client_id',
+      'client_secret',
+      'format',
+      'access_token',
+    ]);
+  });
+
+  it.each([500, 503, 429])('puts no token into a URL since a refresh by POST ends in %d', async (status) => {
+    const server = await startServer({ accounts });
+    for (const body of ['', '']) server.failNext('refresh', { status, body });
+    const { stdout } = await runSignIn(['--server', server.url], { env });
+    expect(stdout).toMatch(/^WRONG {2}refresh .*Tokens cannot be refreshed: /m);
+    expect(server.requests.filter(({ endpoint }) => endpoint === 'refresh').map(({ method }) => method)).toEqual([
+      'GET',
+      'POST',
+    ]);
   });
 
   it('does not say that a sign-in would work where the account cannot be asked for', async () => {
