@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, cli, start, startServer } from '../support/command-line.ts';
+import { rounds } from '../support/rounds.ts';
 import { newFolder, person } from '../support/sign-in-command.ts';
 import { describeOnTerminal, onTerminal, type } from '../support/terminal.ts';
 import { until } from '../support/until.ts';
@@ -13,11 +14,13 @@ const accounts = [
 const env = { POWERFOLDER_CLIENT_ID: 'app', POWERFOLDER_CLIENT_SECRET: 'clientSENTINELsecret' };
 
 /** The address that is to be opened, when it is there. */
-async function addressOf(child: Child, round = 0): Promise<string> {
-  await child.says('Waiting for the browser', round + 1);
-  const addresses = [...child.output().matchAll(/^ {2}(http\S+)\r?$/gm)];
-  return addresses[round]?.[1] ?? '';
+async function addressOf(child: Child): Promise<string> {
+  await child.says('Waiting for the browser');
+  return addressesIn(child)[0] ?? '';
 }
+
+const addressesIn = (child: Child) =>
+  [...child.output().matchAll(/^ {2}(http\S+)\r?$/gm)].map(([, address = '']) => address);
 
 const quoted = (argv: string[]) => [process.execPath, ...cli, 'sign-in', ...argv].map((each) => `'${each}'`).join(' ');
 
@@ -28,6 +31,40 @@ describeOnTerminal('sign-in on a terminal', () => {
   const inTerminal = (argv: string[], more = '; echo "status $?"; stty -a') =>
     onTerminal(`POWERFOLDER_CLIENT_ID=app POWERFOLDER_CLIENT_SECRET=clientSENTINELsecret ${quoted(argv)}${more}`);
 
+  const combinations = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map((bits) => ({
+    pasted: (bits & 1) > 0,
+    declines: (bits & 2) > 0,
+    reports: (bits & 4) > 0,
+    saves: (bits & 8) > 0,
+  }));
+
+  // In this process each of them is tried in sign-in.test.ts.
+  it.each(combinations.filter((_, index) => index % rounds(5, 1) === 0))('works with %j', async (options) => {
+    const { url } = await startServer({ accounts });
+    const folder = newFolder();
+    const [report, save] = [join(folder, 'report.json'), join(folder, 'tokens.json')];
+    const argv = [
+      ...['--server', url],
+      ...(options.pasted ? ['--callback-url', 'https://app.example.com/oauth'] : []),
+      ...(options.declines ? ['--decline'] : []),
+      ...(options.reports ? ['--report', report] : []),
+      ...(options.saves ? ['--save', save] : []),
+    ];
+    const child = inTerminal(argv);
+    const visitor = person(['Allow', 'Decline'], undefined, ({ host }) => host !== 'app.example.com');
+    for (const round of options.declines ? [0, 1] : [0]) {
+      await child.says('Ctrl-C ends this', round + 1);
+      await visitor(addressesIn(child)[round] ?? '', round, undefined as never);
+      if (!options.pasted) continue;
+      await child.says('Paste the address', round + 1);
+      type(child, `${visitor.pages[round]?.headers['location']}\r`);
+    }
+    expect(await child.ended).toBe(0);
+    expect(child.output()).toMatch(/A sign-in would work\.[\s\S]*status 0[\s\S]* icanon[\s\S]* echo /);
+    expect([existsSync(report), existsSync(save)]).toEqual([options.reports, options.saves]);
+    expect(child.output()).not.toMatch(/SENTINEL|code=/);
+  });
+
   it('shows what goes on in a line that is gone afterwards, and signs in', async () => {
     const { url } = await startServer({ accounts });
     const child = inTerminal(['--server', url, '--decline']);
@@ -35,8 +72,8 @@ describeOnTerminal('sign-in on a terminal', () => {
     await visitor(await addressOf(child), 0, undefined as never);
     await child.says('press Decline');
     await child.says('\r\n\r\n  http', 2);
-    const addresses = [...child.output().matchAll(/^ {2}(http\S+)\r?$/gm)];
-    await visitor(addresses[1]?.[1] ?? '', 1, undefined as never);
+    await until(() => addressesIn(child).length === 2);
+    await visitor(addressesIn(child)[1] ?? '', 1, undefined as never);
     expect(await child.ended).toBe(0);
     const output = child.output();
     expect(output).toContain('status 0');
