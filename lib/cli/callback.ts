@@ -98,21 +98,24 @@ function serve(
   else if (path === '/' && page) response.writeHead(200, page.headers).end(page.html);
   else if (path !== callbackPath && !path.startsWith(`${callbackPath}/`))
     answer(response, 404, 'There is nothing here.');
-  else if (take(url)) answer(response, 200, 'PowerFolder’s answer has come. Go on in the terminal.');
+  else if (take(url))
+    answer(response, 200, 'You can close this page. Go on in the terminal.', 'PowerFolder has answered');
   else answer(response, 400, 'This is not the answer that is waited for. See the terminal.');
 }
 
+const style =
+  ':root{color-scheme:light dark;font:1.0625rem/1.5 system-ui,sans-serif}body{display:grid;min-height:100vh;margin:0;place-items:center;background:light-dark(#eef3f8,#0e141b);color:light-dark(#17222e,#e9eff6)}main{max-width:24rem;margin:1rem;padding:1.5rem 2rem;border-radius:1rem;background:light-dark(#fff,#17202a);text-align:center;text-wrap:balance}h1{margin:0 0 .5rem;font-size:1.4rem}p{margin:0}';
 // The code does not stay in the address bar, and a reload does not bring it again.
 const script = "history.replaceState(null,'','/')";
-const scriptHash = `sha256-${hash('sha256', script, 'base64')}`;
+const hashOf = (text: string) => `sha256-${hash('sha256', text, 'base64')}`;
 
-function answer(response: ServerResponse, status: number, sentence: string): void {
+function answer(response: ServerResponse, status: number, sentence: string, title = 'That is not it'): void {
   response.writeHead(status, {
     'Cache-Control': 'no-store',
     'Referrer-Policy': 'no-referrer',
     Connection: 'close',
     'Content-Type': 'text/html; charset=utf-8',
-    'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; script-src '${scriptHash}'; base-uri 'none'; frame-ancestors 'none'`,
+    'Content-Security-Policy': `default-src 'none'; style-src '${hashOf(style)}'; script-src '${hashOf(script)}'; base-uri 'none'; frame-ancestors 'none'`,
     'X-Content-Type-Options': 'nosniff',
   });
   response.end(`<!DOCTYPE html>
@@ -120,10 +123,10 @@ function answer(response: ServerResponse, status: number, sentence: string): voi
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>passport-powerfolder</title>
-<style>:root{color-scheme:light dark;font:1.125rem/1.5 system-ui,sans-serif}body{display:grid;min-height:100vh;margin:0;place-content:center;text-align:center}p{margin:1rem;text-wrap:balance}</style>
+<title>${title}</title>
+<style>${style}</style>
 </head>
-<body><main><p>${sentence}</p></main><script>${script}</script></body>
+<body><main><h1>${title}</h1><p>${sentence}</p></main><script>${script}</script></body>
 </html>
 `);
 }

@@ -160,7 +160,8 @@ class SignIn {
     let works = false;
     try {
       works = await this.#signIn(place);
-      if (this.#values['decline']) await this.#decline(place);
+      // Who did not come back once does not do so twice.
+      if (this.#values['decline'] && this.#report.callback !== 'none came') await this.#decline(place);
     } finally {
       this.#progress.clear();
       await place.close();
@@ -264,28 +265,31 @@ class SignIn {
   async #decline(place: CallbackPlace): Promise<void> {
     const { method } = this.#report.authorization;
     const todo = 'Once more, to see what comes then: open this address and press Decline:';
-    const { callback, code } = await this.#visit(place, method, todo);
+    const { callback, code } = await this.#visit(place, method, todo, true);
     if (code !== undefined) this.#report.decline = 'a code came';
     else this.#report.decline = callback ?? 'did not return';
   }
 
-  #visit(place: CallbackPlace, method: 'GET' | 'POST', todo: string): Promise<Outcome> {
+  async #visit(place: CallbackPlace, method: 'GET' | 'POST', todo: string, declines = false): Promise<Outcome> {
     const { base, client } = this.#server;
-    const wait = this.#wait;
     const how = {
       endpoint: `${base}/oauth/allow`,
       clientID: client.clientID,
       method,
       todo,
-      wait,
+      wait: this.#wait,
+      declines,
       open: this.#values['open'] === true,
     };
-    return visit(place, how, {
-      io: this.#io,
-      progress: this.#progress,
-      signal: this.#signal,
-      tell: (finding) => this.#tell(finding),
-    });
+    const tell = (finding: Finding) => this.#tell(finding);
+    try {
+      return await visit(place, how, { io: this.#io, progress: this.#progress, signal: this.#signal, tell });
+    } catch (error) {
+      // What was learned until then is told all the same.
+      if (!(error instanceof Mistake)) throw error;
+      tell(wrong(declines ? 'decline' : 'callback', error.message));
+      return {};
+    }
   }
 
   /** A step that fails does not end the others. */

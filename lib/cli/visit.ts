@@ -25,6 +25,8 @@ interface Visit {
   todo: string;
   /** Milliseconds for which they are waited for. */
   wait: number;
+  /** Whether Decline is to be pressed. */
+  declines: boolean;
   /** Whether a browser is opened. */
   open: boolean;
 }
@@ -43,7 +45,7 @@ export function newState(): string {
 /** @throws the signal's reason, and {@link Mistake}. */
 export async function visit(
   place: CallbackPlace,
-  { endpoint, clientID, method, todo, wait, open }: Visit,
+  { endpoint, clientID, method, todo, wait, declines, open }: Visit,
   { io, progress, signal: interruption, tell }: Surroundings,
 ): Promise<Outcome> {
   const { callbackURL, showsPages } = place;
@@ -64,7 +66,7 @@ export async function visit(
   try {
     await place.wait((rawURL) => {
       progress.clear();
-      const { finding, ...found } = read(rawURL, state);
+      const { finding, ...found } = read(rawURL, state, declines);
       tell(finding);
       outcome = found;
       return found.callback !== undefined;
@@ -74,8 +76,8 @@ export async function visit(
     if (!deadline.aborted) throw error;
     progress.clear();
     tell(
-      wrong(
-        'callback',
+      (declines ? unclear : wrong)(
+        declines ? 'decline' : 'callback',
         `Nobody came back within ${wait / 1000} s. Was the button pressed? What does the browser show?`,
       ),
     );
@@ -86,7 +88,7 @@ export async function visit(
 }
 
 /** What an address is that a browser ended at: an answer to this sign-in, if it brings its state. */
-function read(rawURL: string, state: string): Outcome & { finding: Finding } {
+function read(rawURL: string, state: string, declines: boolean): Outcome & { finding: Finding } {
   const response = readAuthorizationResponse(rawURL);
   if (response.kind === 'none') {
     return { finding: unclear('callback', 'An address came that has neither a code nor an error in it.') };
@@ -107,6 +109,11 @@ function read(rawURL: string, state: string): Outcome & { finding: Finding } {
     both: 'as a path segment and a query',
   };
   const form = forms[callback.form];
+  if (declines) {
+    const what = response.kind === 'error' ? `the error ${callback.error}` : 'a code, as if Allow had been pressed';
+    const finding = (response.kind === 'error' ? ok : unclear)('decline', `The answer came ${form}, with ${what}.`);
+    return response.kind === 'error' ? { callback, finding } : { callback, code: response.code, finding };
+  }
   if (response.kind === 'error') {
     return { callback, finding: wrong('callback', `The answer came ${form}, with the error ${callback.error}.`) };
   }

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Directory } from './accounts.ts';
-import { type Answer, answer, Refusal } from './answer.ts';
-import { html, type Markup } from './markup.ts';
+import { type Answer, Refusal } from './answer.ts';
+import { html } from './markup.ts';
+import { page } from './pages.ts';
 import { form, parameters, type ReceivedRequest, required } from './request.ts';
 
 export type IdentityProvider = ReturnType<typeof identityProvider>;
@@ -73,33 +74,32 @@ function redirect(location: string, headers: Answer['headers'] = {}): Answer {
   return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store', ...headers }, body: '' };
 }
 
+const site = { name: 'Example University', what: 'identity provider' };
+
 function logIn(action: string, failed: boolean): Answer {
-  return page(html`<h1>University log-in</h1>
-${failed && html`<p role="alert">User name or password is wrong.</p>`}
-<form method="post" action="${action}">
-<p><label>User name <input name="j_username" autocomplete="username" required></label></p>
-<p><label>Password <input name="j_password" type="password" autocomplete="current-password" required></label></p>
-<button name="_eventId_proceed">Log in</button>
-</form>`);
+  const main = html`
+    <h1>University log-in</h1>
+    <p class="lead">to continue to <strong>PowerFolder</strong></p>
+    ${failed && html`<p class="alert" role="alert" id="wrong">User name or password is wrong. Please try again.</p>`}
+    <form method="post" action="${action}">
+      <label for="username">User name</label>
+      <input id="username" name="j_username" required autocomplete="username" autocapitalize="none" spellcheck="false" autofocus>
+      <label for="password">Password</label>
+      <input id="password" name="j_password" type="password" required autocomplete="current-password">
+      <button class="primary" name="_eventId_proceed">Log in</button>
+    </form>`;
+  return page(200, 'Log in', main, {}, site);
 }
 
 /** The form that brings people back, by itself where there is JavaScript. */
 function back(action: string, response: string, target: string): Answer {
-  return page(html`<form method="post" action="${action}">
-<input type="hidden" name="RelayState" value="${target}">
-<input type="hidden" name="SAMLResponse" value="${response}">
-<noscript><p>Your browser does not run scripts: press the button once to go on.</p></noscript>
-<button>Continue</button>
-</form>
-<script>document.forms[0].submit()</script>`);
-}
-
-function page(main: Markup): Answer {
-  const { text } = html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>University log-in</title></head>
-<body><main>${main}</main><footer><p>Simulated identity provider — for tests and development, never for production</p></footer></body>
-</html>
-`;
-  return answer(200, 'text/html;charset=utf-8', text);
+  const main = html`
+    <h1>You are logged in</h1>
+    <p>If nothing happens, go on by the button.</p>
+    <form method="post" action="${action}">
+      <input type="hidden" name="RelayState" value="${target}">
+      <input type="hidden" name="SAMLResponse" value="${response}">
+      <button class="primary">Continue</button>
+    </form>`;
+  return page(200, 'Continue', main, {}, { ...site, script: 'document.forms[0].submit()' });
 }

@@ -177,35 +177,55 @@ progress { appearance: none; display: block; width: 100%; height: .5rem; margin-
 @media (forced-colors: active) { .back { fill: LinkText } .powers li::before { border-color: CanvasText } }
 `;
 
+function hashOf(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
 // No form-action: Chrome applies it to redirects too, and the decision's answer is one to the client, wherever that is.
 const policy = [
   `default-src 'none'`,
-  `style-src 'sha256-${createHash('sha256').update(css).digest('base64')}'`,
+  `style-src '${hashOf(css)}'`,
   'img-src data:',
   `base-uri 'none'`,
   `frame-ancestors 'none'`,
 ].join('; ');
 
-function page(status: number, title: string, main: Markup, headers: Answer['headers'] = {}): Answer {
+/** Whose pages they are, and what runs on them. */
+interface Site {
+  name: string;
+  what: string;
+  script?: string;
+}
+
+const powerFolder: Site = { name: 'PowerFolder', what: 'PowerFolder server' };
+
+export function page(
+  status: number,
+  title: string,
+  main: Markup,
+  headers: Answer['headers'] = {},
+  { name, what, script }: Site = powerFolder,
+): Answer {
   const { text } = html`<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>${title} – PowerFolder</title>
+  <title>${title} – ${name}</title>
   <link rel="icon" href="${favicon}">
   <style>${new Markup(css)}</style>
 </head>
 <body>
-  <header>${logo}PowerFolder</header>
+  <header>${name === 'PowerFolder' && logo}${name}</header>
   <main>${main}
   </main>
-  <footer>Simulated PowerFolder server — for tests and development, never for production</footer>
+  <footer>Simulated ${what} — for tests and development, never for production</footer>
+  ${script && html`<script>${new Markup(script)}</script>`}
 </body>
 </html>
 `;
   return answer(status, 'text/html;charset=utf-8', text, {
-    'Content-Security-Policy': policy,
+    'Content-Security-Policy': script ? `${policy}; script-src '${hashOf(script)}'` : policy,
     'Referrer-Policy': 'no-referrer',
     ...headers,
   });
