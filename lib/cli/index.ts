@@ -79,6 +79,9 @@ if (require.main === module) {
   process.exitCode = 1;
   // Not process.exit, which would cut off what is still being written to a pipe.
   void main(process.argv.slice(2), process).then((status) => {
-    process.exitCode = isOutputLost ? 1 : status;
+    // What became of the last words is known when these are gone, too.
+    process.stdout.write('', (error) => {
+      process.exitCode = error || isOutputLost ? 1 : status;
+    });
   });
 }

@@ -23,7 +23,8 @@ export function accountStep(
     if (bearer.value) {
       const { id, username } = bearer.value;
       known.profile = bearer.value;
-      known.username ??= username;
+      // HTTP Basic carries no colon in a name.
+      if (!username?.includes(':')) known.username ??= username;
       account.ID = shapeOf(id);
       account.shape = wrapperOf(bearer.response?.body);
       findings.push(ok('account', `It answers an access token, and has an ID${username ? ' and a user name' : ''}.`));

@@ -1,5 +1,6 @@
 /** `passport-powerfolder sign-in` */
-import { existsSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { authorizationRequests } from '../authorization.ts';
 import type { Transport } from '../http.ts';
 import type { PowerFolderProfile } from '../profile.ts';
@@ -373,6 +374,12 @@ function wholeNumber(value: unknown, option: string, least: number, most: number
   throw new Mistake(`${option} must be a whole number from ${least} to ${most}.`);
 }
 
+/** Before anybody is asked to sign in. */
 function refuseExisting(file: string): void {
   if (existsSync(file)) throw new Mistake(`${plainText(file)} is there already; give --report a new file.`);
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new Mistake(`${plainText(file)} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+  }
 }

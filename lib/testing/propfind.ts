@@ -45,6 +45,8 @@ export function wantedBy(body: string): Wanted {
         property: { namespace: namespace ?? '', name },
       });
       if (!empty) open.push({ tag, local: name, namespaces });
+      // What is asked for stands in the third level.
+      if (open.length > 16) throw noXML();
     }
     isOver = open.length === 0;
   }

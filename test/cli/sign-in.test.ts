@@ -1,5 +1,5 @@
 /** `passport-powerfolder sign-in` against the simulated server: what it finds is what the server was told to do. */
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -229,10 +229,24 @@ describe('sign-in --report', () => {
     expect(readFileSync(file, 'utf8')).toBe('precious');
   });
 
+  it('says that there is no folder for it, before anybody is asked to sign in', async () => {
+    const server = await startServer();
+    const { status, stderr } = await runSignIn(['--server', server.url, '--report', '/nowhere/report.json'], { env });
+    expect([status, stderr]).toEqual([1, expect.stringContaining('/nowhere/report.json cannot be written (ENOENT).')]);
+    expect(server.requests).toEqual([]);
+  });
+
   it('prints the report where it cannot be written', async () => {
     const server = await startServer();
-    const file = join(newFolder(), 'missing', 'report.json');
-    const { status, stdout } = await runSignIn(['--server', server.url, '--report', file], { env });
+    const folder = join(newFolder(), 'going');
+    mkdirSync(folder);
+    const file = join(folder, 'report.json');
+    const visitor = person();
+    const who: Person = (...given) => {
+      rmdirSync(folder);
+      return visitor(...given);
+    };
+    const { status, stdout } = await runSignIn(['--server', server.url, '--report', file], { env, who });
     expect(status).toBe(1);
     expect(stdout).toMatch(/WRONG {2}report .*could not be written \(ENOENT\)\. This is it:\n\{\n {2}"report"/);
   });

@@ -1,11 +1,20 @@
 /** `passport-powerfolder token`, and the file that `sign-in --save` writes for it. */
 import { execFile } from 'node:child_process';
-import { chmodSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { PowerFolderServer, PowerFolderServerOptions } from 'passport-powerfolder/testing';
-import { cli, run, startServer } from '../support/command-line.ts';
+import { cli, run, start, startServer } from '../support/command-line.ts';
 import { newFolder } from '../support/sign-in-command.ts';
 import { newTokens } from '../support/simulated-sign-in.ts';
 
@@ -145,6 +154,12 @@ describe('token', () => {
       1,
       expect.stringMatching(/has to sign in again\. passport-powerfolder sign-in --save FILE/),
     ]);
+  });
+
+  (existsSync('/dev/full') ? it : it.skip)('does not end well when the token got nowhere', async () => {
+    const { file } = await tokenFile({}, { expiresAt: inAnHour() });
+    const child = start('sh', ['-c', '"$0" "$@" > /dev/full', process.execPath, ...cli, 'token', file]);
+    expect(await child.ended).toBe(1);
   });
 
   it('still prints a token that is good for less than a minute while the server is away', async () => {

@@ -154,6 +154,7 @@ describe('startPowerFolderServer: WebDAV', () => {
     '<propfind xmlns="DAV:"/>more',
     '<x:propfind xmlns="DAV:"/>',
     '<propfind xmlns="DAV:" x=y/>',
+    `<propfind xmlns="DAV:">${'<a>'.repeat(15_000)}`,
   ])('answers %j with 500', async (body) => {
     expect((await propfind(body)).status).toBe(500);
   });
