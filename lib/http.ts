@@ -22,7 +22,7 @@ export interface Transport {
   /** Whether plain http is allowed to hosts other than loopback. */
   allowInsecureHTTP: boolean;
   /** Is told of each answer: when it begins, without its body, and when it has come. For who tells what a server does. */
-  onAnswer?: ((answer: HTTPResponse) => void) | undefined;
+  onAnswer?: ((answer: HTTPResponse, isWhole: boolean) => void) | undefined;
 }
 
 /** Milliseconds that an exchange may take by default. */
@@ -156,7 +156,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
-    own(this.#transport, 'onAnswer')?.({ status, headers, body: '' });
+    own(this.#transport, 'onAnswer')?.({ status, headers, body: '' }, false);
     const proxy = this.#connection?.proxy;
     if (status === 407 && proxy) {
       this.#refuse(connectionError(new ProxyError(proxy.host, { status }), named(this.#message)));
@@ -185,7 +185,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       const body = (status < 300 ? utf8 : lenientUTF8).decode(Buffer.concat(this.#chunks));
       clearTimeout(this.#deadline);
       const answer = { status, headers: this.#headers, body };
-      own(this.#transport, 'onAnswer')?.(answer);
+      own(this.#transport, 'onAnswer')?.(answer, true);
       this.#resolve(answer);
     } catch {
       const what = `${named(this.#message)} sent a body that is not UTF-8 (status ${status}).`;

@@ -7,6 +7,9 @@ import { type Finding, ok, unclear, wrong } from './finding.ts';
 import { notTried, type Report } from './report.ts';
 import { asked, propfind, type Server, type Step, succeeded, type Tried, told, tried } from './tried.ts';
 
+/** With these an account may be had another time; any other failure is the server's way. */
+const connectionFailures = ['unreachable', 'tls', 'timeout', 'connection_lost', 'not_http'];
+
 /** Who signed in, and the way in by HTTP Basic that PowerFolder has for tokens. */
 export function accountStep(
   server: Server,
@@ -28,7 +31,7 @@ export function accountStep(
       account.ID = shapeOf(id);
       account.shape = wrapperOf(bearer.response?.body);
       findings.push(ok('account', `It answers an access token, and has an ID${username ? ' and a user name' : ''}.`));
-    } else if (typeof bearer.answer === 'object' && 'failed' in bearer.answer) {
+    } else if (connectionFailures.includes(bearer.code ?? '')) {
       findings.push(wrong('account', `It could not be asked for: ${bearer.problem}`));
     } else {
       known.profile = 'refused';

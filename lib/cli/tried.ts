@@ -24,8 +24,6 @@ export interface Tried<T> {
   code?: string;
 }
 
-const cutShort = ['unreachable', 'tls', 'timeout', 'connection_lost', 'not_http', 'too_large'];
-
 /** Does what a strategy does, and keeps what the server answered to it. */
 export async function tried<T>(
   transport: Transport,
@@ -33,8 +31,10 @@ export async function tried<T>(
   work: (observed: Transport) => Promise<T>,
 ): Promise<Tried<T>> {
   let response: HTTPResponse | undefined;
-  const onAnswer = (answer: HTTPResponse) => {
+  let isWhole = false;
+  const onAnswer = (answer: HTTPResponse, whole: boolean) => {
     response = answer;
+    isWhole = whole;
   };
   try {
     const value = await work({ ...transport, onAnswer });
@@ -45,10 +45,10 @@ export async function tried<T>(
     if (!known) throw error;
     const problem = plainText(error.message);
     const code = String(error.code);
-    if (error instanceof PowerFolderError && (!response || cutShort.includes(code))) {
-      return { problem, code, answer: { failed: error.code } };
-    }
-    return { problem, code, response, answer: response ? describedAnswer(response, url) : notTried };
+    // Of a redirect that is refused only the beginning is read.
+    const isKnown = response && (isWhole || code === 'redirected');
+    if (response && isKnown) return { problem, code, response, answer: describedAnswer(response, url) };
+    return { problem, code, answer: error instanceof PowerFolderError ? { failed: error.code } : notTried };
   }
 }
 

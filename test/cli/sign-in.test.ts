@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
-import { optionsFromReport, type PowerFolderServerOptions } from 'passport-powerfolder/testing';
+import { optionsFromReport, type PowerFolderFault, type PowerFolderServerOptions } from 'passport-powerfolder/testing';
 import { startListener, startServer } from '../support/command-line.ts';
 import { rounds } from '../support/rounds.ts';
 import { newFolder, type Person, person, runSignIn } from '../support/sign-in-command.ts';
@@ -492,6 +492,18 @@ describe('sign-in', () => {
       'GET',
       'POST',
     ]);
+  });
+
+  it.each<[what: string, fault: PowerFolderFault, failed: string]>([
+    ['is not UTF-8', { headers: { 'Content-Encoding': 'gzip' }, body: Buffer.from('1f8b08000000', 'hex') }, 'not_json'],
+    ['is cut off', { closeAfter: 150 }, 'connection_lost'],
+    ['is too long', { flood: 300_000 }, 'too_large'],
+  ])('invents nothing about an answer that %s', async (_, fault, failed) => {
+    const server = await startServer({ accounts });
+    const file = join(newFolder(), 'report.json');
+    server.failNext('folders', fault);
+    expect(await runSignIn(['--server', server.url, '--report', file], { env })).toMatchObject({ status: 0 });
+    expect(at(JSON.parse(readFileSync(file, 'utf8')), 'folders.bearer')).toEqual({ failed });
   });
 
   it('does not say that a sign-in would work where the account cannot be asked for', async () => {
