@@ -28,7 +28,7 @@ describe('the exports', () => {
       'registerClient',
       'returnPath',
     ]);
-    expect(Object.keys(testing)).toEqual(['startPowerFolderServer']);
+    expect(Object.keys(testing).sort()).toEqual(['CookieJar', 'optionsFromReport', 'signIn', 'startPowerFolderServer']);
   });
 });
 
