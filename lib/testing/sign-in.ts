@@ -76,7 +76,7 @@ export async function signIn<T>(
 class Visit<T> {
   readonly #options: SignInOptions & { agent?: TestAgent<T> };
   readonly #cookies: CookieJar;
-  /** Origins of the application, where an agent makes the requests. */
+  /** Origins of the application: an agent makes the requests to them, and nobody logs in on its own pages. */
   readonly #application = new Set<string>();
   #last: T | Response | undefined;
   #logIns = 0;
@@ -89,7 +89,7 @@ class Visit<T> {
   async to(start: string): Promise<T | Response> {
     const { agent } = this.#options;
     const first = new URL(start, agent && nowhere);
-    if (agent) this.#application.add(first.origin);
+    this.#application.add(first.origin);
     let answer = await this.#ask(first, undefined);
     for (let steps = 0; steps < mostSteps; steps++) {
       const next = answer.location === null ? this.#formOf(answer) : { url: new URL(answer.location, answer.url) };
@@ -154,17 +154,23 @@ class Visit<T> {
 
   /** What somebody does with a page: logs in, decides, or presses the button of a form that sends itself. */
   #formOf({ url, text, status }: Answer): { url: URL; body: string } | undefined {
+    const isApplications = this.#application.has(new URL(url).origin);
     for (const form of formsIn(text)) {
       const action = new URL(form.action, url);
+      // Such as the page of an authorization request by POST, and the way back from an identity provider.
+      const sendsItself =
+        status === 200 &&
+        form.method === 'post' &&
+        action.origin !== new URL(url).origin &&
+        form.fields.every(({ type }) => type === 'hidden');
+      const isOurs = !isApplications || action.searchParams.has('redirect_uri');
+      if (sendsItself && isOurs) return { url: action, body: encoded(form) };
+      // Any other form of the application's, to sign out or to log in another way, is nobody's to send.
+      if (isApplications) continue;
       if (form.fields.some(({ type }) => type === 'password')) return { url: action, body: this.#logIn(form, action) };
       const decision = this.#options.decline ? 'decline' : 'allow';
       const button = form.buttons.find(({ value }) => value === decision);
       if (button) return { url: action, body: encoded(form, { [button.name]: button.value }) };
-      const isHidden = form.fields.every(({ type }) => type === 'hidden');
-      const isElsewhere = action.origin !== new URL(url).origin;
-      // A form of the application's own, such as to sign out, is nobody's to send.
-      if (status === 200 && isHidden && isElsewhere && form.method === 'post')
-        return { url: action, body: encoded(form) };
     }
     return undefined;
   }
