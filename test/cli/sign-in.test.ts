@@ -552,9 +552,11 @@ describe('sign-in', () => {
         ] as [string, Record<string, string>, string?][]) {
           seen.push((await ask(address, path, headers, method)).status);
         }
+        for (let i = 0; i < 20; i++) await ask(address, '/oauth?code=x&state=y');
         await visitor(address, round, stdin);
       };
       const { status, stdout } = await runSignIn(['--server', url], { env, who });
+      expect(stdout.match(/^\? {6}callback/gm)).toHaveLength(10);
       expect(seen).toEqual([400, 400, 400, 400, 404, 404, 421, 405]);
       expect([status, stdout]).toEqual([0, expect.stringContaining('with another state: it does not count')]);
       expect(stdout).not.toContain('evil');
