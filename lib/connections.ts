@@ -1,5 +1,4 @@
 /** The connections to PowerFolder servers, which stay open between sign-ins: direct, or through a proxy. */
-import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 // Bun has an "undici" of its own, without Client; by its file it finds the one that is installed.
 import { buildConnector, Client } from 'undici/index.js';
@@ -91,7 +90,7 @@ export class Connections {
   /** Makes connections through a proxy, until they are over; what goes wrong with it is called the proxy's. */
   #connectorBy(proxy: HTTPProxy, origin: string, over: AbortSignal): buildConnector.connector {
     if (origin.startsWith('http:')) {
-      const toProxy = this.#connectorTo(proxy);
+      const toProxy = this.#connectorToProxy();
       return (options, callback) =>
         toProxy(options, (...[error, socket]) => {
           if (error) callback(new ProxyError(proxy.host, { cause: error }), null);
@@ -107,9 +106,9 @@ export class Connections {
   }
 
   /** Makes connections to a proxy, whose certificate has its own name in it: undici would look for the server's. */
-  #connectorTo({ origin }: HTTPProxy): buildConnector.connector {
-    const { hostname } = new URL(origin);
-    return (options, callback) => this.#connect({ ...options, servername: isIP(hostname) ? '' : hostname }, callback);
+  #connectorToProxy(): buildConnector.connector {
+    // Without one, it is the host that is connected to.
+    return (options, callback) => this.#connect({ ...options, servername: '' }, callback);
   }
 
   /** A way through the proxy (RFC 9110 section 9.3.6). */
@@ -117,7 +116,7 @@ export class Connections {
     const { origin: proxyOrigin, host, authorization } = proxy;
     const { host: asked, port } = new URL(origin);
     const path = port ? asked : `${asked}:443`;
-    const client = new Client(proxyOrigin, bare({ connect: this.#connectorTo(proxy) }));
+    const client = new Client(proxyOrigin, bare({ connect: this.#connectorToProxy() }));
     try {
       const { statusCode: status, socket } = await client.connect(
         bare({
