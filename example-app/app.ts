@@ -4,33 +4,31 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { callbackRoute } from 'passport-powerfolder';
 import type { Logger } from 'pino';
-import type { AppConfig } from './config.ts';
+import { accountRoutes } from './account.ts';
+import { type AppConfig, appName } from './config.ts';
 import { errorPage } from './error-page.ts';
 import { folderRoutes } from './folders.ts';
-import { formatBytes, formatTime, timeFromNow } from './format.ts';
 import { plainForwardedFor } from './forwarded-for.ts';
+import { chooseLanguage, textsOf, useLanguage } from './language.ts';
 import { accessLog } from './logging.ts';
+import { patternRoutes } from './pattern.ts';
 import type { SessionStore } from './session-store.ts';
 import { sessions } from './sessions.ts';
-import {
-  createPassport,
-  createStrategy,
-  currentUser,
-  requireSignIn,
-  type SignedInUser,
-  signInRoutes,
-} from './sign-in.ts';
-import { keepTokens, orSignInAgain, tokensOf } from './tokens.ts';
+import { createPassport, createStrategy, currentUser, signInRoutes } from './sign-in.ts';
+import { keepTokens } from './tokens.ts';
+import type { Users } from './users.ts';
 
 export interface Services {
   sessionStore: SessionStore;
+  users: Users;
   log: Logger;
 }
 
-export function createApp(config: AppConfig, { sessionStore, log }: Services): Express {
+export function createApp(config: AppConfig, services: Services): Express {
+  const { sessionStore, users, log } = services;
   const base = config.basePath;
   const mount = base.replace(patternCharacters, '\\$&') || '/';
-  const strategy = createStrategy(config);
+  const strategy = createStrategy(config, users);
   const authenticator = createPassport(strategy);
 
   const app = express();
@@ -39,10 +37,11 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   app.set('views', join(__dirname, 'views'));
   app.set('view engine', 'ejs');
   // Templates have these, and res.locals.
-  Object.assign(app.locals, { base, appName: 'Folder Desk' });
+  Object.assign(app.locals, { base, appName });
 
   app.use(plainForwardedFor(config));
   app.use(accessLog(log));
+  app.use(useLanguage(config));
   app.use(securityHeaders(config));
   app.use(readRequestTarget(config));
   app.get('/healthz', async (_req, res) => {
@@ -66,6 +65,9 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
     next();
   });
   app.use(refuseForeignRequests(config));
+  // Fields of forms. What has files in it is for upload.ts.
+  app.use(express.urlencoded({ limit: '16kb' }));
+  app.use(mount, express.Router().post('/language', chooseLanguage(config)));
   app.use(sessions(config, sessionStore));
   app.use(authenticator.session());
   app.use((req, res, next) => {
@@ -76,37 +78,18 @@ export function createApp(config: AppConfig, { sessionStore, log }: Services): E
   });
 
   const pages = express.Router();
-  pages.use(signInRoutes(config, authenticator, sessionStore, log));
-
   pages.get('/', (_req, res) => {
     res.render('home', { powerFolderHost: new URL(config.powerFolder.serverURL).host });
   });
-
-  const account: RequestHandler = async (req, res) => {
-    const user = currentUser(req) as SignedInUser;
-    const { expiresAt, refreshToken } = await tokensOf(req.sessionID, sessionStore);
-    res.render('account', {
-      initials: initials(user.displayName),
-      quota: quota(user),
-      expires: expiresAt && {
-        over: expiresAt < Date.now(),
-        at: new Date(expiresAt).toISOString(),
-        text: formatTime(expiresAt),
-        fromNow: timeFromNow(expiresAt),
-      },
-      renewable: refreshToken !== undefined,
-    });
-  };
-  pages.get('/account', requireSignIn(base), orSignInAgain(base, account));
-
-  pages.use(folderRoutes(config, keepTokens(strategy, sessionStore)));
+  pages.use(signInRoutes(config, authenticator, services));
+  pages.use(accountRoutes(base, users));
+  pages.use(folderRoutes(config, keepTokens(strategy, users)));
+  pages.use(patternRoutes(base));
 
   app.use(mount, pages);
   app.use((_req, res) => {
-    res.status(404).render('error', {
-      title: 'There is nothing here',
-      message: 'The address may be misspelt, or the page has moved.',
-    });
+    const [title, message] = textsOf(res).errors.notFound;
+    res.status(404).render('error', { title, message });
   });
   app.use(errorPage(config));
   return app;
@@ -130,25 +113,6 @@ function readRequestTarget({ baseURL }: AppConfig): RequestHandler {
   };
 }
 
-/** "Ada King Lovelace" is "AL". */
-function initials(name: string): string {
-  const words = name.split(/[\s.@_]+/).filter(Boolean);
-  const [first = '', last = ''] = words.length > 1 ? [words[0], words.at(-1)] : words;
-  return ([...first][0] ?? '').concat([...last][0] ?? '').toUpperCase();
-}
-
-function quota({ spaceUsed: used, spaceAllowed: allowed }: SignedInUser) {
-  if (used === undefined || !allowed) return undefined;
-  const percent = Math.min((used / allowed) * 100, 100);
-  return {
-    used: formatBytes(used),
-    allowed: formatBytes(allowed),
-    free: formatBytes(Math.max(allowed - used, 0)),
-    percent,
-    percentage: percent > 0 && percent < 1 ? 'less than 1 %' : `${Math.round(percent)} %`,
-  };
-}
-
 function securityHeaders({ baseURL, powerFolder }: AppConfig): RequestHandler {
   const https = baseURL.startsWith('https:');
   return helmet({
@@ -157,7 +121,11 @@ function securityHeaders({ baseURL, powerFolder }: AppConfig): RequestHandler {
       directives: {
         defaultSrc: ["'none'"],
         styleSrc: ["'self'"],
+        scriptSrc: ["'self'"],
         imgSrc: ["'self'"],
+        // For public/filter.mjs and public/upload.mjs, and for a file that is shown on its page.
+        connectSrc: ["'self'"],
+        frameSrc: ["'self'"],
         // Browsers apply this to redirects too, and a form posted after its session has ended leads to the sign-in.
         formAction: ["'self'", new URL(powerFolder.serverURL).origin],
         objectSrc: ["'none'"],
@@ -185,9 +153,7 @@ function refuseForeignRequests({ baseURL }: AppConfig): RequestHandler {
     const own = site === undefined ? req.get('Origin') === origin : site === 'same-origin';
     if (own || ['GET', 'HEAD', 'OPTIONS'].includes(req.method)) return next();
     req.log.warn({ event: 'foreign request refused' }, 'foreign request refused');
-    res.status(403).render('error', {
-      title: 'This came from another site',
-      message: 'The request was not sent by a page of this app, so nothing was done.',
-    });
+    const [title, message] = textsOf(res).errors.foreign;
+    res.status(403).render('error', { title, message });
   };
 }

@@ -4,6 +4,9 @@ import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { PowerFolderStrategy } from 'passport-powerfolder';
 
+/** The name that visitors read. */
+export const appName = 'Folder Desk';
+
 export interface Config {
   production: boolean;
   /** 0 for any free port. */
@@ -23,6 +26,8 @@ export interface Config {
   sessionSecrets: string[];
   /** Sessions live in this Redis; without it, in the memory of this process. */
   redisURL: string | undefined;
+  /** Users and tokens live in this file of SQLite; without it, in memory. */
+  databaseFile: string | undefined;
   /** Express's `trust proxy`: how many proxies, or which, may say who the visitor is and whether https was used. */
   trustProxy: false | number | string[];
   /** Sign-in requests that one address may make in a minute. A sign-in takes two. */
@@ -125,6 +130,14 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     problems.push('REDIS_URL is missing: in production, sessions must not live in the memory of one process.');
   }
 
+  const databaseFile = setting('DATABASE_FILE');
+  if (databaseFile && !hasSQLite) problems.push('DATABASE_FILE needs SQLite, which Node has from 22.13 on.');
+  if (databaseFile && redisURL) {
+    problems.push(
+      'DATABASE_FILE and REDIS_URL are both set: with Redis, users and tokens are there for all instances.',
+    );
+  }
+
   let sessionSecrets = (setting('SESSION_SECRET') ?? '').split(',').map((secret) => secret.trim());
   if (!setting('SESSION_SECRET')) {
     if (production || redisURL) {
@@ -180,6 +193,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     authorizationMethod: authorizationMethod as 'GET' | 'POST',
     sessionSecrets,
     redisURL,
+    databaseFile,
     trustProxy,
     signInLimit,
   };
@@ -228,6 +242,8 @@ function baseProblem(origin: string, path: string): string | undefined {
   }
   return undefined;
 }
+
+const hasSQLite = process.getBuiltinModule?.('node:sqlite' as 'node:fs') !== undefined;
 
 /** It is in the cookie's name, and sent with each request. */
 const longestBasePath = 200;

@@ -1,115 +1,161 @@
-/** The user's folders and files, by WebDAV with the user's access token. */
-import { pipeline } from 'node:stream/promises';
+/** Pages of folders: what is in them, in the order and the part that the visitor asks for. */
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { PowerFolderTokenKeeper } from 'passport-powerfolder';
 import type { AppConfig } from './config.ts';
-import { formatBytes, formatDate } from './format.ts';
+import { explain } from './error-page.ts';
+import { fileRoutes, isShown } from './files.ts';
+import { FolderAccess, namesIn } from './folder-access.ts';
+import { type Format, formatOf } from './language.ts';
+import type { Entry, Folder } from './listing.ts';
 import { requireSignIn } from './sign-in.ts';
-import { orSignInAgain } from './tokens.ts';
-import { WebDAV } from './webdav.ts';
-import { WebDAVError } from './webdav-error.ts';
-
-/** How long a file may stand still on its way to the visitor, who may have paused, in ms. */
-const longestPause = 120_000;
+import { isAccessEnded } from './tokens.ts';
+import { uploadRoutes } from './upload.ts';
 
 export function folderRoutes(config: AppConfig, keeper: PowerFolderTokenKeeper<string>): Router {
   const base = config.basePath;
-  const webDAV = new WebDAV(config.powerFolder.serverURL);
-  const link = (route: 'folders' | 'files', names: string[]) =>
-    [base, route, ...names.map(encodeURIComponent)].join('/');
-  const routes = Router();
+  const access = new FolderAccess(config, keeper);
+  const { link } = access;
 
   const showFolder: RequestHandler = async (req, res) => {
     const names = namesIn(req);
-    const folder = await keeper.use(req.sessionID, (accessToken) => webDAV.readFolder(accessToken, names));
-    if (folder === 'file') return res.redirect(link('files', names));
+    const asked = access.ask(req, (accessToken) => access.webDAV.readFolder(accessToken, names));
+    asked.catch(() => {});
+    const trail = access.trail(names, res);
+    Object.assign(res.locals, { name: trail.at(-1)?.name, trail: trail.slice(0, -1) });
+    const frame = await rendered(res, 'folder', {});
+    // Somebody who looks at the page sees at once where it leads. For them the status is said already when PowerFolder
+    // answers, and the page itself says what went wrong; all others get the status.
+    const early = isVisit(req);
+    if (early) res.type('html').set('X-Accel-Buffering', 'no').write(frame);
 
-    const { entries, omitted, tooMany } = folder;
-    res.render('folders', {
-      name: names.at(-1) ?? 'Your folders',
-      path: names.map((name, i) => ({ name, href: link('folders', names.slice(0, i + 1)) })),
-      omitted,
-      tooMany,
-      entries: entries
-        .sort((a, b) => Number(b.folder) - Number(a.folder) || alphabet.compare(a.name, b.name))
-        .map(({ name, folder, size, modified }) => ({
-          name,
-          folder,
-          href: link(folder ? 'folders' : 'files', [...names, name]),
-          size: size === undefined ? '' : formatBytes(size),
-          modified: modified === undefined ? '' : formatDate(modified),
-        })),
-    });
-  };
-
-  const sendFile: RequestHandler = async (req, res) => {
-    const names = namesIn(req);
-    const file = await keeper.use(req.sessionID, (accessToken) => webDAV.openFile(accessToken, names, req));
-    if (file === 'folder') return res.redirect(link('folders', names));
-
-    res.status(file.status).set(file.headers);
-    describeFile(res, names.at(-1) ?? '', file.contentType);
-    res.setTimeout(longestPause, () => file.body.destroy(new Error('the visitor does not take the file')));
-    await pipeline(file.body, res).catch((error) => {
-      // The rest cannot be had, or nobody waits for it. The connection is closed: the visitor must not take it for the end.
-      req.log.warn({ err: error }, 'a file was sent in part');
-    });
-  };
-
-  /** What goes wrong with a file or folder leads to the folder that it is in. */
-  const orToParent =
-    (handler: RequestHandler): RequestHandler =>
-    async (req, res, next) => {
-      try {
-        await handler(req, res, next);
-      } catch (error) {
-        const names = namesIn(req).slice(0, -1);
-        const inFolder = namesIn(req).length > 0;
-        if (inFolder && error instanceof WebDAVError && [403, 404, 423].includes(error.status)) {
-          res.locals['parent'] = { name: names.at(-1) ?? 'Your folders', href: link('folders', names) };
-        }
-        throw error;
+    let rest: string;
+    try {
+      const folder = await asked;
+      if (folder === 'file') {
+        const href = link(isShown(names.at(-1)) ? 'view' : 'files', names);
+        if (!early) return res.redirect(href);
+        rest = await rendered(res, 'elsewhere', { href });
+      } else {
+        rest = await rendered(res, 'listing', partOf(folder, names, req, res));
       }
-    };
+    } catch (error) {
+      if (!early) throw error;
+      if (isAccessEnded(error)) await new Promise((resolve) => req.session.destroy(resolve));
+      const page = explain(error, req, res, base);
+      rest = await rendered(res, 'listing-failed', { ...page, parent: access.parentOf(error, req, res) });
+    }
+    if (early) res.end(rest);
+    else res.send(frame + rest);
+  };
 
-  routes.use(['/folders', '/files'], requireSignIn(base));
-  routes.get('/folders{/*path}', orSignInAgain(base, orToParent(showFolder)));
-  routes.get('/files/*path', orSignInAgain(base, orToParent(sendFile)));
+  /** The part of a folder that is on one page, as templates show it. */
+  function partOf({ entries, omitted, tooMany }: Folder, names: string[], req: Request, res: Response) {
+    const format = formatOf(res);
+    const view = viewOf(req);
+    const wanted = foldedCase(view.filter);
+    const found = entries.filter(({ name }) => foldedCase(name).includes(wanted)).sort(order(view, format));
+    const pages = Math.max(1, Math.ceil(found.length / entriesOnPage));
+    const page = Math.min(view.page, pages);
+    const start = (page - 1) * entriesOnPage;
+    const here = link('folders', names);
+    const at = (change: Partial<View>) => here + queryOf({ ...view, page: 1, ...change });
+    return {
+      ...{ view, page, pages, here, omitted, tooMany, all: entries.length, found: found.length },
+      ...{ from: start + 1, to: Math.min(start + entriesOnPage, found.length) },
+      // The folder that holds all others is no place for files.
+      uploadable: names.length > 0,
+      find: link('find', names),
+      uploaded: Number(/^\d{1,3}$/.exec(String(req.query['uploaded']))?.[0] ?? 0),
+      columns: sorts.map((sort) => {
+        const sorted = view.sort === sort && (view.descending ? 'descending' : 'ascending');
+        return { sort, sorted, href: at({ sort, descending: sorted === 'ascending' }) };
+      }),
+      everything: at({ filter: '' }),
+      previous: page > 1 && at({ page: page - 1 }),
+      next: page < pages && at({ page: page + 1 }),
+      entries: found.slice(start, start + entriesOnPage).map((entry) => {
+        const path = [...names, entry.name];
+        const file = !entry.folder && link('files', path);
+        return {
+          name: entry.name,
+          folder: entry.folder,
+          href: file ? (isShown(entry.name) ? link('view', path) : file) : link('folders', path),
+          download: file && `${file}?download`,
+          size: entry.size === undefined ? '' : format.bytes(entry.size),
+          modified: entry.modified === undefined ? '' : format.date(entry.modified),
+          at: entry.modified === undefined ? '' : new Date(entry.modified).toISOString(),
+        };
+      }),
+    };
+  }
+
+  const routes = Router();
+  routes.use(['/folders', '/find', '/view', '/files'], requireSignIn(base));
+  routes.get('/folders{/*path}', access.handle(showFolder));
+  routes.use(fileRoutes(access));
+  routes.use(uploadRoutes(access));
   return routes;
 }
 
-const alphabet = new Intl.Collator('en', { numeric: true });
-
-/** The names in the address, decoded. A slash at its end adds none. */
-function namesIn(req: Request): string[] {
-  const { path = [] } = req.params as unknown as { path?: string[] };
-  return path.filter((name, i) => name !== '' || i < path.length - 1);
+async function rendered(res: Response, view: string, locals: object): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    res.render(view, locals, (error: Error | null, html = '') => (error ? reject(error) : resolve(html)));
+  });
 }
 
-const shownTypes = new Map([
-  ...['text/plain', 'text/csv', 'text/markdown'].map((type) => [type, 'text/plain; charset=utf-8'] as const),
-  ...[
-    'application/pdf',
-    ...['png', 'jpeg', 'gif', 'webp', 'avif'].map((subtype) => `image/${subtype}`),
-    ...['mpeg', 'mp4', 'x-m4a', 'aac', 'ogg', 'wav', 'x-wav', 'flac', 'webm'].map((subtype) => `audio/${subtype}`),
-    ...['mp4', 'mpeg', 'ogg', 'webm', 'quicktime'].map((subtype) => `video/${subtype}`),
-  ].map((type) => [type, type] as const),
-]);
+/** Whether a browser opens this as a page, which it tells by Fetch Metadata. */
+function isVisit(req: Request): boolean {
+  return req.method === 'GET' && req.get('Sec-Fetch-Mode') === 'navigate' && req.get('Sec-Fetch-Dest') === 'document';
+}
 
-/**
- * Others may have put the file there, so nothing in it may act as a page of this app: what browsers show without running
- * it is shown, the rest is downloaded.
- */
-function describeFile(res: Response, name: string, contentType: string): void {
-  const [type = ''] = contentType.split(';', 1);
-  const shown = shownTypes.get(type.trim().toLowerCase());
-  res.attachment(name);
-  if (shown) res.set('Content-Disposition', String(res.get('Content-Disposition')).replace(/^attachment/, 'inline'));
-  res.set('Content-Type', shown ?? 'application/octet-stream');
-  // Without default-src: browsers bring styles of their own to show a picture with, and a viewer for PDF. Within an origin
-  // of its own, a player would not get the sound that it asks for.
-  res.set(
-    'Content-Security-Policy',
-    "sandbox allow-same-origin; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  );
+const entriesOnPage = 200;
+const sorts = ['name', 'size', 'date'] as const;
+
+interface View {
+  sort: (typeof sorts)[number];
+  descending: boolean;
+  /** Names have it in them, whatever the case. */
+  filter: string;
+  /** From 1 on. */
+  page: number;
+}
+
+function viewOf({ query }: Request): View {
+  const { sort, order, filter, page } = query;
+  return {
+    sort: sorts.find((each) => each === sort) ?? 'name',
+    descending: order === 'desc',
+    filter: typeof filter === 'string' ? filter.trim().slice(0, 255) : '',
+    page: Number(/^[1-9]\d{0,5}$/.exec(String(page))?.[0] ?? 1),
+  };
+}
+
+/** What is not said is as usual. */
+function queryOf({ sort, descending, filter, page }: View): string {
+  const query = new URLSearchParams({
+    ...(sort !== 'name' && { sort }),
+    ...(descending && { order: 'desc' }),
+    ...(filter && { filter }),
+    ...(page > 1 && { page: String(page) }),
+  });
+  return query.size > 0 ? `?${query}` : '';
+}
+
+function foldedCase(text: string): string {
+  return text.normalize('NFC').toLowerCase();
+}
+
+/** Folders come first, and what has no size or no date comes last, in either direction. */
+function order({ sort, descending }: View, format: Format): (a: Entry, b: Entry) => number {
+  const direction = descending ? -1 : 1;
+  return (a, b) => {
+    const folders = Number(b.folder) - Number(a.folder);
+    const names = format.compare(a.name, b.name);
+    if (folders !== 0 || sort === 'name') return folders || names * direction;
+    const [first, second] = sort === 'size' ? [a.size, b.size] : [a.modified, b.modified];
+    if (first === undefined || second === undefined || first === second) {
+      return Number(first === undefined) - Number(second === undefined) || names;
+    }
+    return (first - second) * direction;
+  };
 }

@@ -8,6 +8,7 @@ import { createApp } from './app.ts';
 import { ConfigurationError, type PowerFolderConfig, readConfig } from './config.ts';
 import { createLogger } from './logging.ts';
 import { openSessionStore } from './session-store.ts';
+import { DatabaseUsers, StoredUsers } from './users.ts';
 
 /** How long the start may wait for Redis. */
 const waitForSessions = 3000;
@@ -22,13 +23,17 @@ async function main(): Promise<void> {
   const simulated = config.powerFolder ? undefined : await simulatePowerFolder();
   const powerFolder = (config.powerFolder ?? simulated?.powerFolder) as PowerFolderConfig;
   const sessionStore = openSessionStore(config, log);
+  // Put your own database here: users.ts says what it has to do.
+  const users = config.redisURL ? undefined : DatabaseUsers.open(config.databaseFile);
+  const services = { sessionStore, users: users ?? new StoredUsers(sessionStore.storage, log), log };
 
   // An instance that takes visitors before it has their sessions would send them away. Without Redis it starts all the same.
   const end = performance.now() + waitForSessions;
   while (!(await sessionStore.ready()) && performance.now() < end) await pause(50);
 
   // Longer than proxies keep idle connections (nginx: 60 s), so that none is closed under a request.
-  const server = createServer({ keepAliveTimeout: 65_000 });
+  // An upload of 2 GB takes a while, but not a day.
+  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 24 * 60 * 60_000 });
   const { socketPath } = config;
   if (socketPath) await removeSocketOfNobody(socketPath);
   // The proxy is somebody else on this machine. Who may get at the socket is decided by the directory that it is in.
@@ -37,7 +42,7 @@ async function main(): Promise<void> {
     // With PORT=0 the port is known only now.
     const port = socketPath ? config.port : (server.address() as AddressInfo).port;
     const baseURL = process.env['BASE_URL']?.trim() ? config.baseURL : `http://localhost:${port}`;
-    server.on('request', createApp({ ...config, port, baseURL, powerFolder }, { sessionStore, log }));
+    server.on('request', createApp({ ...config, port, baseURL, powerFolder }, services));
     const at = socketPath ? { socketPath } : { port };
     log.info({ ...at, baseURL, powerFolder: powerFolder.serverURL }, 'listening');
     if (!config.production) console.log(`The app is at ${baseURL}`);

@@ -1,7 +1,6 @@
 /** Sessions of requests: how long they last, and what a sign-in, a page and a sign-out do with them. */
 import type { NextFunction, Request, RequestHandler } from 'express';
 import session from 'express-session';
-import type { PowerFolderTokens } from 'passport-powerfolder';
 import type { Config } from './config.ts';
 import { sessionCookie, sessionCookieName } from './session-cookie.ts';
 import { anonymousLifetime, dropSession, idleLifetime, SessionEnded, type SessionStore } from './session-store.ts';
@@ -24,10 +23,9 @@ export function sessions(config: Config, store: SessionStore): RequestHandler[] 
 }
 
 /** To be called while somebody signs in, before the new session is saved. */
-export function beginSignedInSession(req: Request, tokens: PowerFolderTokens): void {
+export function beginSignedInSession(req: Request): void {
   req.session.signedInAt = Date.now();
   req.session.cookie.maxAge = idleLifetime;
-  sessionStoreOf(req).addTokens(req.session, tokens);
 }
 
 /**
@@ -52,11 +50,6 @@ export async function leaveSession(req: Request): Promise<void> {
     if (!(error instanceof SessionEnded)) throw error;
     dropSession(req);
   }
-}
-
-/** What {@link sessions} gave to express-session. */
-function sessionStoreOf(req: Request): SessionStore {
-  return req.sessionStore as unknown as SessionStore;
 }
 
 function endOldSession(req: Request, _res: unknown, next: NextFunction): void {

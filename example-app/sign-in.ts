@@ -8,72 +8,41 @@ import {
   callbackRoute,
   type PowerFolderFailure,
   PowerFolderStrategy,
-  type PowerFolderTokens,
   returnPath,
 } from 'passport-powerfolder';
 import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
+import { languageOf, textsOf } from './language.ts';
 import { describeError } from './logging.ts';
 import { sessionCookie, sessionCookieName } from './session-cookie.ts';
 import { dropSession, SessionEnded, type SessionStore } from './session-store.ts';
 import { beginSignedInSession } from './sessions.ts';
 import { StorageError } from './storage.ts';
-
-/** Who is signed in, as the session on the server keeps it. */
-export interface SignedInUser {
-  /** The account's ID at the PowerFolder server. E-mail addresses are unverified and can change: don't identify by them. */
-  id: string;
-  username: string | undefined;
-  displayName: string;
-  emails: string[];
-  /** Bytes. */
-  spaceUsed: number | undefined;
-  spaceAllowed: number | undefined;
-}
-
-/** Tokens are kept beside the session, so that no request writes back old ones with it. */
-type NewlySignedIn = SignedInUser & { tokens: PowerFolderTokens };
+import { bytes, isSignedInUser, type SignedInUser } from './user.ts';
+import type { Users } from './users.ts';
 
 export function currentUser(req: Request): SignedInUser | undefined {
   return req.user as SignedInUser | undefined;
 }
 
-export function createStrategy(config: AppConfig): PowerFolderStrategy {
+export function createStrategy(config: AppConfig, users: Users): PowerFolderStrategy {
   const { baseURL, powerFolder, authorizationMethod, sessionSecrets } = config;
   // Sign-ins that were begun wait in cookies: tabs do not get into each other's way, and nothing is kept for who leaves.
   const store = new CookieStateStore({ secret: sessionSecrets });
-  const options = { ...powerFolder, callbackURL: `${baseURL}/oauth`, authorizationMethod, store };
-  return new PowerFolderStrategy(options, ({ tokens, profile }): NewlySignedIn => {
-    // Here an application with a database would find or create its user, or return false to refuse.
+  const callbackURL = `${baseURL}/oauth`;
+  const options = { ...powerFolder, callbackURL, authorizationMethod, store, language: languageOf };
+  return new PowerFolderStrategy(options, async ({ tokens, profile }) => {
     const { id, username, displayName, emails = [], _json: account } = profile;
-    return {
+    const user: SignedInUser = {
       id,
       username,
       displayName,
       emails: emails.map(({ value }) => value),
       spaceUsed: bytes(account['spaceUsed']),
       spaceAllowed: bytes(account['spaceAllowed']),
-      tokens,
     };
+    return await users.signIn(user, tokens);
   });
-}
-
-function isSignedInUser(user: unknown): user is SignedInUser {
-  if (typeof user !== 'object' || user === null) return false;
-  const { id, username, displayName, emails, spaceUsed, spaceAllowed } = user as Record<string, unknown>;
-  return (
-    typeof id === 'string' &&
-    id !== '' &&
-    (username === undefined || typeof username === 'string') &&
-    typeof displayName === 'string' &&
-    Array.isArray(emails) &&
-    emails.every((email) => typeof email === 'string') &&
-    [spaceUsed, spaceAllowed].every((space) => space === undefined || bytes(space) !== undefined)
-  );
-}
-
-function bytes(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
 /** A Passport of this app's own, so that two apps in one process (tests) do not share it. */
@@ -81,15 +50,13 @@ export function createPassport(strategy: PowerFolderStrategy): passport.Authenti
   const authenticator = new passport.Passport();
   authenticator.use(strategy);
   authenticator.serializeUser(
-    (req: Request, newlySignedIn: Express.User, done: (error: unknown, user: Express.User) => void) => {
-      const { tokens, ...user } = newlySignedIn as NewlySignedIn;
-      beginSignedInSession(req, tokens);
+    (req: Request, user: Express.User, done: (error: unknown, user: Express.User) => void) => {
+      beginSignedInSession(req);
       done(null, user);
     },
   );
   authenticator.deserializeUser(
     (req: Request, user: unknown, done: (error: unknown, user: Express.User | false) => void) => {
-      // Another version of this app may have written something else.
       const usable = isSignedInUser(user) && req.session.signedInAt !== undefined;
       if (!usable) req.log.warn({ event: 'unreadable', code: 'user' }, 'the user of a session cannot be read');
       done(null, usable && user);
@@ -118,10 +85,8 @@ const requireVisit: RequestHandler = (req, res, next) => {
   const isVisit =
     req.method === 'GET' && mode === 'navigate' && dest === 'document' && !/prefetch|prerender/i.test(purpose);
   if (isVisit) return next();
-  res.status(401).render('error', {
-    title: 'Please sign in',
-    message: 'This is for people who are signed in. Please open it as a page of its own to sign in.',
-  });
+  const [title, message] = textsOf(res).errors.signInFirst;
+  res.status(401).render('error', { title, message });
 };
 
 /** Where to begin a sign-in that leads to where another one, with this state, was to lead. */
@@ -133,8 +98,7 @@ export function signInURL(base: string, state: unknown): string {
 export function signInRoutes(
   config: AppConfig,
   authenticator: passport.Authenticator,
-  sessionStore: SessionStore,
-  log: Logger,
+  { sessionStore, users, log }: { sessionStore: SessionStore; users: Users; log: Logger },
 ): Router {
   const base = config.basePath;
   const routes = Router();
@@ -153,11 +117,8 @@ export function signInRoutes(
     logger: onceAMinute(log),
     handler: (req, res) => {
       req.log.warn({ event: 'sign-in refused', code: 'rate_limited' }, 'sign-in refused');
-      res.status(429).render('error', {
-        title: 'Please wait a minute',
-        message: 'There were many sign-ins from your network just now. Nothing is wrong with your account.',
-        retry: `${base}/auth/powerfolder`,
-      });
+      const [title, message] = textsOf(res).errors.tooMany;
+      res.status(429).render('error', { title, message, retry: `${base}/auth/powerfolder` });
     },
   });
 
@@ -182,13 +143,14 @@ export function signInRoutes(
       const { state } = info as { state?: { returnTo?: unknown; signedIn?: boolean } };
       const { sessionID } = req;
       // Begun by somebody who has signed out since then, in another tab.
-      if (state?.signedIn && !req.user) return endedMeanwhile(req, res, sessionID, state).catch(next);
+      const { id } = user as SignedInUser;
+      if (state?.signedIn && !req.user) return endedMeanwhile(req, res, { id, sessionID, state }).catch(next);
       // Passport gives the session a new id and leaves what was in the old one behind. If the old one has ended meanwhile, it
       // cannot be saved, and nobody is signed in.
       req.logIn(user, (error) => {
-        if (error instanceof SessionEnded) return endedMeanwhile(req, res, sessionID, state).catch(next);
+        if (error instanceof SessionEnded) return endedMeanwhile(req, res, { id, sessionID, state }).catch(next);
         if (error) return next(Object.assign(error, { state }));
-        req.log.info({ event: 'signed in', user: (user as SignedInUser).id }, 'signed in');
+        req.log.info({ event: 'signed in', user: id }, 'signed in');
         res.redirect(returnPath(state?.returnTo, base) ?? `${base}/`);
       });
     };
@@ -201,31 +163,35 @@ export function signInRoutes(
         code === 'session_missing' ||
         (code === 'invalid_callback' && /\/oauth\/?$/i.test(req.originalUrl));
       if (req.user && stale) return res.redirect(`${base}/`);
-      const title = code === 'access_denied' ? 'You did not allow access' : 'You are not signed in';
-      res.status(status).render('error', { title, message, retry: signInURL(base, state) });
+      const { declined, notSignedIn } = textsOf(res).errors;
+      const [title, text] = code === 'access_denied' ? declined : [notSignedIn[0], message];
+      res.status(status).render('error', { title, message: text, retry: signInURL(base, state) });
     };
 
     authenticator.authenticate('powerfolder', done)(req, res, next);
   });
 
   /** The session that a sign-in belongs to ended on the way: by a sign-out, or by another sign-in of this browser. */
-  async function endedMeanwhile(req: Request, res: Response, id: string, state: unknown): Promise<void> {
+  async function endedMeanwhile(
+    req: Request,
+    res: Response,
+    { id, sessionID, state }: { id: string; sessionID: string; state: { returnTo?: unknown } | undefined },
+  ): Promise<void> {
     dropSession(req);
-    const { returnTo } = (state ?? {}) as { returnTo?: unknown };
-    if (await sessionStore.isReplaced(id)) return res.redirect(returnPath(returnTo, base) ?? `${base}/`);
+    delete res.locals['user'];
+    if (await sessionStore.isReplaced(sessionID)) return res.redirect(returnPath(state?.returnTo, base) ?? `${base}/`);
+    await users.forgetTokens(id);
     req.log.warn({ event: 'sign-in failed', code: 'signed_out' }, 'sign-in failed');
-    res.status(403).render('error', {
-      title: 'You have signed out',
-      message:
-        'You signed out while you were being signed in, so you are not. If you want to be, please sign in again.',
-      retry: signInURL(base, state),
-    });
+    const [title, message] = textsOf(res).errors.signedOut;
+    res.status(403).render('error', { title, message, retry: signInURL(base, state) });
   }
 
   routes.post('/logout', async (req, res) => {
-    const user = currentUser(req);
-    await sessionStore.signOut(req);
-    if (user) req.log.info({ event: 'signed out', user: user.id }, 'signed out');
+    for (const { id } of await sessionStore.signOut(req)) {
+      // In all browsers in which this user is signed in, the next look at a folder is a new sign-in.
+      await users.forgetTokens(id);
+      req.log.info({ event: 'signed out', user: id }, 'signed out');
+    }
     res.clearCookie(sessionCookieName(config), sessionCookie(config));
     res.redirect(303, `${base}/signed-out`);
   });

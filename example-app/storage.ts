@@ -41,7 +41,14 @@ export class StorageError extends Error {
 }
 
 /** Bytes of one text at the most. A session takes some hundreds, and is read with every request. */
-export const longestText = 256 * 1024;
+const longestText = 256 * 1024;
+
+/** What is too long is refused here, as it could not be read again. */
+export function serialized(value: object): string {
+  const text = JSON.stringify(value);
+  if (Buffer.byteLength(text) > longestText) throw new RangeError('This is too much to be kept');
+  return text;
+}
 
 /** For trying the app and for tests. It says what Redis says, and forgets everything with the process. */
 export class MemoryStorage implements Storage {

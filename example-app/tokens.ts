@@ -1,4 +1,4 @@
-/** Access to PowerFolder for as long as somebody is signed in: their tokens are kept beside the session, and fresh. */
+/** Access to PowerFolder for as long as somebody is signed in: their tokens are kept by users.ts, and fresh. */
 import type { RequestHandler } from 'express';
 import {
   PowerFolderError,
@@ -6,27 +6,29 @@ import {
   type PowerFolderTokenKeeper,
   type PowerFolderTokens,
 } from 'passport-powerfolder';
-import type { SessionStore } from './session-store.ts';
 import { leaveSession } from './sessions.ts';
 import { requireSignIn } from './sign-in.ts';
+import type { Users } from './users.ts';
 
-/**
- * Keeps the tokens of each session. An application with a database would know them by its users: load and save a row, where
- * a save writes only over the tokens that the new ones were made from.
- */
-export function keepTokens(strategy: PowerFolderStrategy, store: SessionStore): PowerFolderTokenKeeper<string> {
+/** `keeper.use(user.id, (accessToken) => …)` for whatever is asked of PowerFolder. */
+export function keepTokens(strategy: PowerFolderStrategy, users: Users): PowerFolderTokenKeeper<string> {
+  const { lockTokens } = users;
   return strategy.client.keepTokens<string>({
-    load: (sessionID) => store.loadTokens(sessionID),
-    save: (sessionID, tokens, replaced) => store.replaceTokens(sessionID, replaced, tokens),
-    lock: (sessionID, work) => store.lockTokens(sessionID, work),
+    load: (id) => users.loadTokens(id),
+    save: (id, tokens, replaced) => users.replaceTokens(id, replaced, tokens),
+    ...(lockTokens && { lock: (id, work) => lockTokens.call(users, id, work) }),
   });
 }
 
 /** @throws {PowerFolderError} `sign_in_again` when there are none any more. */
-export async function tokensOf(sessionID: string, store: SessionStore): Promise<PowerFolderTokens> {
-  const tokens = await store.loadTokens(sessionID);
-  if (!tokens) throw new PowerFolderError('sign_in_again', 'The session has ended, or its tokens cannot be read.');
+export async function tokensOf(id: string, users: Users): Promise<PowerFolderTokens> {
+  const tokens = await users.loadTokens(id);
+  if (!tokens) throw new PowerFolderError('sign_in_again', 'There are no tokens of this user, or they cannot be read.');
   return tokens;
+}
+
+export function isAccessEnded(error: unknown): boolean {
+  return error instanceof PowerFolderError && error.code === 'sign_in_again';
 }
 
 /** When PowerFolder takes no token of this user's any more: a new session, a new sign-in, and back to this page. */
@@ -35,7 +37,7 @@ export function orSignInAgain(base: string, handler: RequestHandler): RequestHan
     try {
       await handler(req, res, next);
     } catch (error) {
-      if (!(error instanceof PowerFolderError && error.code === 'sign_in_again')) throw error;
+      if (!isAccessEnded(error)) throw error;
       req.log.info({ event: 'signed out', code: 'sign_in_again' }, 'access has ended');
       delete req.user;
       await leaveSession(req);

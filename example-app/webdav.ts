@@ -9,7 +9,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
-import { arrange, entryOf, type Folder, isFolder } from './listing.ts';
+import { arrange, type Entry, entryOf, type Folder, isFolder } from './listing.ts';
 import {
   isSendable,
   type Multistatus,
@@ -33,6 +33,14 @@ export interface OpenedFile {
   contentType: string;
   /** To be read or destroyed. It fails when the connection is lost, or when nothing arrives for ten seconds. */
   body: Readable;
+}
+
+interface SendOptions {
+  method: string;
+  headers: Record<string, string>;
+  body?: string | Readable;
+  signal?: AbortSignal;
+  headersTimeout?: number;
 }
 
 export class WebDAV {
@@ -148,6 +156,47 @@ export class WebDAV {
     };
   }
 
+  /** What has this name. @throws {WebDAVError} */
+  async find(accessToken: string, names: string[]): Promise<Entry | undefined> {
+    try {
+      return entryOf(await this.#properties(accessToken, this.#address(names)), names.at(-1) ?? '');
+    } catch (error) {
+      if (error instanceof WebDAVError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Writes a file, over what has its name.
+   *
+   * @param size Of the content, in bytes, if it is known.
+   * @param signal Ends the request, for which there is no other limit.
+   * @throws {WebDAVError}
+   */
+  async write(
+    accessToken: string,
+    names: string[],
+    content: AsyncIterable<Buffer>,
+    { size, signal }: { size: number | undefined; signal: AbortSignal },
+  ): Promise<void> {
+    const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
+    if (size !== undefined) headers['content-length'] = String(size);
+    const body = Readable.from(content, { objectMode: false });
+    const options = { method: 'PUT', headers, body, signal, headersTimeout: 0 };
+    expectDone(await this.#send(accessToken, this.#address(names), options));
+  }
+
+  /** Gives a file another name. @throws {WebDAVError} of status 412 where that is taken, unless it may be replaced. */
+  async rename(accessToken: string, from: string[], to: string[], replace: boolean): Promise<void> {
+    const headers = { destination: this.#address(to).href, overwrite: replace ? 'T' : 'F' };
+    expectDone(await this.#send(accessToken, this.#address(from), { method: 'MOVE', headers }));
+  }
+
+  /** @throws {WebDAVError} of status 404 where there is no such file. */
+  async remove(accessToken: string, names: string[]): Promise<void> {
+    expectDone(await this.#send(accessToken, this.#address(names), { method: 'DELETE', headers: {} }));
+  }
+
   /** Where something is at the server. Names that no URL can hold are names of nothing. */
   #address(names: string[]): URL {
     if (!names.every(isSendable)) throw new WebDAVError('no such name', 404);
@@ -202,15 +251,15 @@ export class WebDAV {
   async #send(
     accessToken: string,
     address: URL,
-    { headers, ...options }: { method: string; headers: Record<string, string>; body?: string; signal?: AbortSignal },
+    { headers, ...options }: SendOptions,
   ): Promise<Dispatcher.ResponseData> {
     try {
       return await request(address, {
+        headersTimeout: timeout,
         ...options,
         method: options.method as Dispatcher.HttpMethod,
         headers: { ...headers, authorization: `Bearer ${accessToken}`, 'accept-encoding': 'identity' },
         dispatcher: this.#agent,
-        headersTimeout: timeout,
         // It does not count while the visitor takes no more.
         bodyTimeout: timeout,
       });
@@ -253,6 +302,13 @@ function mayBeOtherKind(error: unknown): boolean {
 function refused({ statusCode, headers, body }: Dispatcher.ResponseData): WebDAVError {
   discard(body);
   return new WebDAVError(`the answer is ${statusCode}`, statusToAnswer(statusCode), { status: statusCode, headers });
+}
+
+function expectDone(answer: Dispatcher.ResponseData): void {
+  // 207 tells of a part that was not done.
+  if (![200, 201, 204].includes(answer.statusCode)) throw refused(answer);
+  // The connection can be used again. Of a long page nobody reads the rest.
+  void answer.body.dump({ limit: 16 * 1024 }).catch(() => {});
 }
 
 function throwIfRefused(response: Response): void {

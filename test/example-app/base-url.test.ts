@@ -36,7 +36,7 @@ async function useWholeApp(path: string): Promise<void> {
       );
     const open = [...links(page), ...links(await browser.visit(`${app.url}/`))];
     for (let link = open.pop(); link !== undefined && seen.size < 50; link = open.pop()) {
-      if (link === '#main' || seen.has(link)) continue;
+      if (link.startsWith('#') || seen.has(link)) continue;
       seen.add(link);
       expect((origin + link).startsWith(`${app.url}/`)).toBe(true);
       const next = await browser.visit(origin + link);
@@ -44,13 +44,18 @@ async function useWholeApp(path: string): Promise<void> {
       open.push(...links(next));
     }
     const base = new URL(app.url).pathname.replace(/\/$/, '');
-    const pages = ['/', '/account', '/icon.svg', '/style.css'];
-    const folders = ['/folders', '/folders/a%2Bb%20(c)', '/files/a%2Bb%20(c)/x.txt'];
-    expect(seen).toEqual(new Set([...pages, ...folders].map((page) => base + page)));
+    const pages = ['/', '/account', '/icon.svg', '/style.css', '/time.mjs', '/filter.mjs', '/upload.mjs'];
+    const file = '/a%2Bb%20(c)/x.txt';
+    const folders = ['/folders', '/folders/a%2Bb%20(c)', `/view${file}`, `/files${file}`];
+    const paths = [...seen].map((link) => link.replace(/\?.*$/, ''));
+    expect(new Set(paths)).toEqual(new Set([...pages, ...folders].map((page) => base + page)));
+    const german = await browser.submit(page, 'Deutsch');
+    expect([german.url, german.text]).toEqual([page.url, expect.stringContaining('<html lang="de-DE">')]);
 
-    const left = await browser.submit(page, 'Sign out');
+    const left = await browser.submit(german, 'Abmelden');
     expect([left.status, left.url]).toEqual([200, `${app.url}/signed-out`]);
-    expect(browser.cookies(app.url)).toBe('');
+    // Nothing stays but the language that was chosen.
+    expect(browser.cookies(app.url)).toBe('language=de');
     // A refused answer is a page, too, and leads to a sign-in.
     const failed = await new Browser().visit(`${app.url}/oauth/code=x&state=y`);
     expect([failed.status, failed.headers['referrer-policy']]).toEqual([403, 'no-referrer']);

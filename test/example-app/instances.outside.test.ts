@@ -111,7 +111,7 @@ describeWith('redis-server')('several instances', () => {
   it('finish on one what was begun on another', async () => {
     const browser = newVisitor();
     const page = await signIn(browser, ada);
-    expect(page.text).toContain('Welcome, Visitor Number0.');
+    expect(page.text).toContain('Welcome, <bdi>Visitor Number0</bdi>.');
     const [begun, finished, ...others] = balancer.sent.filter(({ path }) => /^\/(?:auth|oauth)\//.test(path));
     expect([begun?.path, finished?.path, others]).toEqual([
       '/auth/powerfolder',
@@ -229,7 +229,7 @@ describeWith('redis-server')('several instances', () => {
     expect((await hanging).status).toBe(502);
 
     const page = await browser.visit(response);
-    expect(page.text).toContain('Welcome, Visitor Number1.');
+    expect(page.text).toContain('Welcome, <bdi>Visitor Number1</bdi>.');
     // And once is enough.
     expect((await newVisitor().visit(response)).status).toBe(403);
 
@@ -280,8 +280,8 @@ describeWith('redis-server')('several instances', () => {
       await redis.start();
       await untilHealth(200);
       expect(await signedInAs(visitor)).toEqual([ada.ID, ada.ID]);
-      expect((await pending.visit(response)).text).toContain('Welcome, Visitor Number1.');
-      expect((await signIn(newcomer, ada)).text).toContain('Welcome, Visitor Number0.');
+      expect((await pending.visit(response)).text).toContain('Welcome, <bdi>Visitor Number1</bdi>.');
+      expect((await signIn(newcomer, ada)).text).toContain('Welcome, <bdi>Visitor Number0</bdi>.');
       expect(pair.map((instance) => [instance.process.pid, instance.process.exitCode])).toEqual(
         pids.map((pid) => [pid, null]),
       );
@@ -386,7 +386,7 @@ describeWith('redis-server')('several instances', () => {
       const folders = await browser.visit(`${balancer.url}/folders`);
       expect([folders.status, folders.trail.length]).toEqual([200, 1]);
       expect(folders.text).toContain('Documents');
-      expect((await signIn(newVisitor(), ben)).text).toContain('Welcome, Visitor Number1.');
+      expect((await signIn(newVisitor(), ben)).text).toContain('Welcome, <bdi>Visitor Number1</bdi>.');
     });
   });
 });

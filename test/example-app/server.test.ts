@@ -170,9 +170,13 @@ describe('/folders', () => {
         .replaceAll('&#34;', '"')
         .replaceAll('&#39;', "'")
         .replaceAll('&amp;', '&');
-    return [...html.matchAll(/<td>\s*<a href="([^"]*)">[\s\S]*?<span>([^<]*)<\/span>/g)].map(
-      ([, href = '', name = '']) => [plain(name), plain(href)],
-    );
+    const rows = html.split(/(?=<tr\b)/).filter((row) => row.includes('<td'));
+    return rows.map((row) => {
+      const hrefs = [...row.matchAll(/<a href="([^"]*)"/g)].map(([, href = '']) => href);
+      const [, name = ''] = /<span [^>]*>([^<]*)<\/span>/.exec(row) ?? [];
+      // A file may open on a page of its own; the link to download it leads to the file itself.
+      return [plain(name), plain((hrefs.at(-1) ?? '').replace(/\?download$/, ''))];
+    });
   }
 
   it('asks for a sign-in, and comes back', async () => {
@@ -187,7 +191,7 @@ describe('/folders', () => {
     async function read(path: string): Promise<PowerFolderTree> {
       const page = await browser.visit(app.url + path);
       expect([path, page.status]).toEqual([path, 200]);
-      expect(page.text).not.toMatch(/<script|<b>/);
+      expect(page.text).not.toMatch(/<script(?! type="module" src="\/\w+\.mjs">)|<b>/);
       const found: PowerFolderTree = {};
       for (const [name, href] of entries(page.text)) {
         found[name] = href.startsWith('/files/') ? (await browser.visit(app.url + href)).text : await read(href);
@@ -217,7 +221,8 @@ describe('/folders', () => {
   it('lists a folder with thousands of names that hold an ampersand', async () => {
     const { app, browser } = await signIn();
     const page = await browser.visit(`${app.url}/folders/many`);
-    expect([page.status, entries(page.text).length]).toEqual([200, 3000]);
+    expect([page.status, entries(page.text).length]).toEqual([200, 200]);
+    expect(page.text).toContain('>3,000 entries</p>');
   });
 
   it('refreshes an access token that has expired, once for two tabs', async () => {
@@ -368,7 +373,7 @@ describe('/folders', () => {
   it('shows a file and a folder each at its own address, whichever was asked for (R63)', async () => {
     const { app, browser } = await signIn();
     const file = await browser.visit(`${app.url}/folders/html/a.txt`);
-    expect([file.status, file.url]).toEqual([200, `${app.url}/files/html/a.txt`]);
+    expect([file.status, file.url]).toEqual([200, `${app.url}/view/html/a.txt`]);
     const folder = await browser.visit(`${app.url}/files/order`);
     expect([folder.status, folder.url]).toEqual([200, `${app.url}/folders/order`]);
   });
@@ -408,7 +413,8 @@ describe('/files', () => {
       'content-disposition': `attachment; filename="? \\"x\\".html"; filename*=UTF-8''%C3%BC%20%22x%22.html`,
       'x-content-type-options': 'nosniff',
       'content-security-policy':
-        "sandbox allow-same-origin; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "sandbox allow-same-origin; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+      'x-frame-options': 'SAMEORIGIN',
       'cache-control': 'no-store',
     });
     const text = await browser.visit(`${app.url}/files/html/a.txt`);

@@ -11,8 +11,9 @@ import { createApp } from '../../example-app/app.ts';
 import { readConfig } from '../../example-app/config.ts';
 import { createLogger } from '../../example-app/logging.ts';
 import { openSessionStore } from '../../example-app/session-store.ts';
-import type { SignedInUser } from '../../example-app/sign-in.ts';
 import type { MemoryStorage } from '../../example-app/storage.ts';
+import type { SignedInUser } from '../../example-app/user.ts';
+import { StoredUsers } from '../../example-app/users.ts';
 import { Browser, type Page } from './browser.ts';
 import { type Relay, startRelay } from './relay.ts';
 
@@ -80,9 +81,10 @@ export async function startExample({
   const log: string[] = [];
   const logger = createLogger({ write: (line) => log.push(line) });
   const sessionStore = openSessionStore(config, logger);
+  const users = new StoredUsers(sessionStore.storage, logger);
   const powerFolderConfig = { ...config.powerFolder, ...strategy };
   const appConfig = { ...config, powerFolder: powerFolderConfig };
-  server.on('request', createApp(appConfig, { sessionStore, log: logger }));
+  server.on('request', createApp(appConfig, { sessionStore, users, log: logger }));
 
   const { entries } = sessionStore.storage as MemoryStorage;
   const stored = (kind: string) =>

@@ -22,8 +22,10 @@ export function readFolderPage(html: string): FolderPage {
   const rows: Row[] = [];
   for (const [, row = ''] of html.matchAll(/<tr\b[^>]*>([\s\S]*?)<\/tr>/g)) {
     const cells = cellsOf(row, 'td');
-    const [, href, link = ''] = /<a\b[^>]*\bhref="([^"]*)"[^>]*>([\s\S]*?)<\/a>/.exec(cells[0] ?? '') ?? [];
-    if (href === undefined) continue;
+    const [, opens, link = ''] = /<a\b[^>]*\bhref="([^"]*)"[^>]*>([\s\S]*?)<\/a>/.exec(cells[0] ?? '') ?? [];
+    if (opens === undefined) continue;
+    // A file may open on a page of its own; the link to download it leads to the file itself.
+    const [, href = opens] = /href="([^"]*)\?download"/.exec(cells.at(-1) ?? '') ?? [];
     const day = dayOf(cells[modified] ?? '');
     rows.push({ text: textOf(link), href: unescaped(href), size: textOf(cells[size] ?? ''), day });
   }

@@ -106,20 +106,34 @@ export interface Entry {
 /** What a page of a folder lists. */
 export function entries({ text }: Answer): Entry[] {
   const main = mainOf(text).replace(/<nav\b[\s\S]*?<\/nav>/g, '');
-  const rows = main.split(/(?=<(?:tr|li)\b)/);
+  const rows = main.split(/(?=<tr\b)/).filter((row) => row.includes('<td'));
   return rows.flatMap((row) => {
-    const [, link = '', content = ''] = /<a\b[^>]*href="([^"]*)"[^>]*>([\s\S]*?)<\/a>/.exec(row) ?? [];
-    const href = plain(link);
+    const links = [...row.matchAll(/<a\b[^>]*href="([^"]*)"[^>]*>([\s\S]*?)<\/a>/g)];
+    const [, link = '', content = ''] = links[0] ?? [];
+    // A file may open on a page of its own; the link to download it leads to the file itself.
+    const folder = link.startsWith('/folders/');
+    const href = plain(folder ? link : (links.at(-1)?.[1] ?? '').replace(/\?download$/, ''));
     if (!/^\/(?:folders|files)\/./.test(href)) return [];
     const [, span] = /<span[^>]*>([\s\S]*?)<\/span>/.exec(content) ?? [];
     return {
       href,
       path: href.split('/').slice(2).map(decodeURIComponent),
       name: plain(span ?? content).replace(span === undefined ? /^\s+|\s+$/g : /$^/, ''),
-      folder: href.startsWith('/folders/'),
-      row: plain(row).replace(/\s+/g, ' ').trim(),
+      folder,
+      row: plain(row.replaceAll('</td>', ' ')).replace(/\s+/g, ' ').trim(),
     };
   });
+}
+
+/** The pages of a folder, one after the other, as a visitor turns them. */
+export async function pagesOf({ get }: Pick<WebDAVExample, 'get'>, path: string): Promise<Answer[]> {
+  const pages = [await get(path)];
+  for (let turned = 0; turned < 20; turned++) {
+    const [, next] = /<a\b[^>]*rel="next" href="([^"]*)"/.exec(pages.at(-1)?.text ?? '') ?? [];
+    if (next === undefined) return pages;
+    pages.push(await get(plain(next)));
+  }
+  throw new Error(`No end of pages at ${path}`);
 }
 
 /** The sentences of a page, without its header and footer. */
