@@ -9,6 +9,13 @@ import type { SignedInUser } from './user.ts';
 import { WebDAV } from './webdav.ts';
 import { WebDAVError } from './webdav-error.ts';
 
+export interface Place {
+  name: string;
+  href: string;
+  /** Whether it is the folder that holds all others, which has no name of its own. */
+  top: boolean;
+}
+
 export class FolderAccess {
   readonly webDAV: WebDAV;
   readonly #base: string;
@@ -29,10 +36,10 @@ export class FolderAccess {
     [this.#base, route, ...names.map(encodeURIComponent)].join('/');
 
   /** The folders on the way to one, and the folder itself. */
-  trail(names: string[], res: Response): { name: string; href: string }[] {
+  trail(names: string[], res: Response): Place[] {
     return [
-      { name: textsOf(res).folders.title, href: this.link('folders', []) },
-      ...names.map((name, i) => ({ name, href: this.link('folders', names.slice(0, i + 1)) })),
+      { name: textsOf(res).folders.title, href: this.link('folders', []), top: true },
+      ...names.map((name, i) => ({ name, href: this.link('folders', names.slice(0, i + 1)), top: false })),
     ];
   }
 
@@ -49,7 +56,7 @@ export class FolderAccess {
   }
 
   /** Where somebody can go on who may not open a file or folder, or finds none. */
-  parentOf(error: unknown, req: Request, res: Response): { name: string; href: string } | undefined {
+  parentOf(error: unknown, req: Request, res: Response): Place | undefined {
     const names = namesIn(req);
     const understood = error instanceof WebDAVError && [403, 404, 423].includes(error.status);
     return understood && names.length > 0 ? this.trail(names.slice(0, -1), res).at(-1) : undefined;

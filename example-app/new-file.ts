@@ -62,6 +62,7 @@ export class NewFile {
       answered ||= error instanceof WebDAVError && error.serverStatus !== undefined;
       await this.#removePart(log, answered);
       if (isAccessEnded(error)) throw error;
+      log.warn({ err: error }, 'an upload failed');
       return outcomeOf(error);
     }
   }
@@ -120,7 +121,6 @@ export class NewFile {
       await pause(wait);
       try {
         await this.#ask((accessToken) => this.#webDAV.remove(accessToken, this.#part));
-        return;
       } catch (error) {
         if (error instanceof WebDAVError && error.status === 404) continue;
         log.warn({ err: error }, 'a part of an upload may have been left behind');

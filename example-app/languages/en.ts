@@ -47,13 +47,15 @@ export const en = {
     lessThanOnePercent: 'Less than 1%',
     spaceUnknown: 'PowerFolder did not say how much space you have.',
     access: 'Access',
+    whileUsed: 'While you use this app',
     expires: 'Ends {time}',
     expired: 'Ended {time}',
     now: 'just now',
     soon: 'in less than a minute',
     accessUnknown: 'PowerFolder did not say how long this app may use your account.',
-    renewed: 'While you use the app, it is extended by itself. Signing out ends it at once.',
-    notRenewed: 'After that, you sign in again.',
+    renewed:
+      'This app may see your account and your folders. You need not do anything to keep that; signing out ends it at once.',
+    notRenewed: 'Until then, this app may see your account and your folders. After that, you sign in again.',
     details: 'About you',
     displayName: 'Name',
     username: 'User name',
@@ -89,7 +91,9 @@ export const en = {
     next: 'Next',
     page: (n: number, all: number) => `Page ${number.format(n)} of ${number.format(all)}`,
     goTo: 'Go to {name}',
+    goToTop: 'Go to your folders',
     back: 'Back to {name}',
+    backToTop: 'Back to your folders',
   },
 
   upload: {

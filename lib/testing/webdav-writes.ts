@@ -95,7 +95,7 @@ export function webdavWrites(url: string, now: () => number) {
     if (node === undefined) throw new Refusal(404, `There is no "${names.join('/')}".`);
     const { destination, overwrite } = request.headers;
     if (typeof destination !== 'string') throw new Refusal(400, 'The header Destination is missing.');
-    const path = destination.startsWith('/') ? destination : pathOnThisServer(destination);
+    const path = destination.startsWith('/') ? destination : pathOnHost(request.headers.host, destination);
     const { pathname } = new URL(url);
     const below = `${pathname.replace(/\/$/, '')}/webdav/`;
     if (!path.startsWith(below)) throw new Refusal(403, `Destination must be below ${below}.`);
@@ -110,10 +110,10 @@ export function webdavWrites(url: string, now: () => number) {
     return { ...place, replaces };
   }
 
-  function pathOnThisServer(destination: string): string {
-    const { host } = new URL(url);
+  /** By the host that was asked for, as servers behind a proxy know no other. */
+  function pathOnHost(host = '', destination: string): string {
     const [, toHost, path = ''] = /^https?:\/\/([^/?#]*)([^?#]*)/i.exec(destination) ?? [];
-    if (toHost?.toLowerCase() !== host) throw new Refusal(502, 'Destination is not on this server.');
+    if (toHost?.toLowerCase() !== host.toLowerCase()) throw new Refusal(502, 'Destination is not on this server.');
     return path;
   }
 

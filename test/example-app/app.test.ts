@@ -387,9 +387,23 @@ describe('/account', () => {
     expect(text).toContain('4 GB <span class="muted">of 5 GB</span>');
     expect(text).toContain('80% used, 1 GB free');
     expect(text).toMatch(/<meter [^>]*value="80"/);
+    expect(text).toContain('While you use this app');
+  });
+
+  it('tells when the access ends where it cannot be renewed', async () => {
+    const app = await example({ refreshTokens: false });
+    const { text } = await (await signedIn(app)).visit(`${app.url}/account`);
     expect(text).toContain('Ends in 24 hours');
     const [, expires = ''] = /<time datetime="([^"]+)"/.exec(text) ?? [];
     expect(Math.abs(Date.parse(expires) - Date.now() - 24 * hour)).toBeLessThan(minute);
+  });
+
+  it('tells by how much somebody has more than there is space for', async () => {
+    const account = { username: 'ada', password: 'pw', spaceUsed: 5_600_000_000, spaceAllowed: 5_000_000_000 };
+    const app = await example({ accounts: [account] });
+    const { text } = await (await signedIn(app)).visit(`${app.url}/account`);
+    expect(text).toContain('112% used. That is 600 MB more than you have');
+    expect(text).toMatch(/<meter [^>]*value="100"/);
   });
 
   it('does without quota and expiry when the server does not tell them', async () => {

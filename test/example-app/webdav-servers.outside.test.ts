@@ -10,7 +10,7 @@ import { Pool } from 'undici';
 import { Browser } from '../support/browser.ts';
 import { logInAndAllow, sameOrigin } from '../support/example.ts';
 import { type ExampleProcess, startExampleProcess } from '../support/example-process.ts';
-import { isSize, readFolderPage, visible } from '../support/folder-pages.ts';
+import { isSize, nextPage, readFolderPage, visible } from '../support/folder-pages.ts';
 import { type HardTree, makeHardTree } from '../support/hard-tree.ts';
 import { describeWith } from '../support/programs.ts';
 import { until } from '../support/until.ts';
@@ -339,6 +339,12 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
             return;
           }
           const { rows, notShown } = readFolderPage(String(page.content));
+          let next = nextPage(String(page.content));
+          while (next !== undefined) {
+            const more = String((await visit(next)).content);
+            rows.push(...readFolderPage(more).rows);
+            next = nextPage(more);
+          }
           const { entries, strays } = folder.listing;
           const sendable = entries.filter(({ name }) => isText(name));
           // What is not in the folder may be left out without a word.
@@ -440,7 +446,10 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
         );
         await each(files, async (names) => {
           const file = await follow(inFolders(names));
-          if (file.status !== 200 || !file.content.equals(contentOf(names)))
+          // On a page of its own, or as it is.
+          const shownAs = file.target.replace(/^\/view\//, '/files/');
+          const content = shownAs === file.target ? file.content : (await visit(shownAs)).content;
+          if (file.status !== 200 || !content.equals(contentOf(names)))
             wrong.push(`${inFolders(names)}: ${file.status} ${file.target}`);
         });
         expectNone(wrong);

@@ -14,7 +14,8 @@ export interface Page {
 export interface VisitOptions {
   method?: string;
   headers?: Record<string, string>;
-  body?: string;
+  /** Fields of a form, if `headers` has no other `content-type`. */
+  body?: string | Buffer;
   /** Follows redirects while this says so; all of them by default. */
   follow?: (location: URL) => boolean;
 }
@@ -51,8 +52,8 @@ export class Browser {
         method: next.method as 'GET',
         headers: {
           ...this.#defaults,
-          ...headers,
           ...(next.body !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...headers,
           ...(cookie && { cookie }),
         },
         body: next.body ?? null,

@@ -33,6 +33,12 @@ export function readFolderPage(html: string): FolderPage {
   return { rows, notShown: /one/i.test(count) ? 1 : Number(count.replace(/\D/g, '')) };
 }
 
+/** The path of the next page of a long folder. */
+export function nextPage(html: string): string | undefined {
+  const [, href] = /<a\b[^>]*rel="next" href="([^"]*)"/.exec(html) ?? [];
+  return href === undefined ? undefined : unescaped(href);
+}
+
 const cellsOf = (html: string, tag: 'td' | 'th') =>
   [...html.matchAll(new RegExp(`<${tag}\\b[^>]*>([\\s\\S]*?)</${tag}>`, 'g'))].map(([, cell = '']) => cell);
 

@@ -1,6 +1,13 @@
 /** One URL for a simulated PowerFolder server and for a real WebDAV server, as PowerFolder has both at one address. */
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -10,9 +17,20 @@ export interface WebDAVFront {
   /** What a client calls its server URL. */
   url: string;
   /** What was asked of the WebDAV server, oldest first. */
-  asked: { method: string; target: string; headers: IncomingHttpHeaders }[];
+  asked: Asked[];
+  /** An answer in place of the WebDAV server's, if it gives one. */
+  answer: (asked: Asked) => FrontAnswer | undefined;
   close(): Promise<void>;
 }
+
+interface Asked {
+  method: string;
+  target: string;
+  headers: IncomingHttpHeaders;
+}
+
+/** A status; or none at all, when the request has been read, or when the server has done what it was asked for. */
+export type FrontAnswer = { status: number; early?: boolean } | 'broken off' | 'lost' | 'kept in part';
 
 /**
  * Requests for `<contextPath>/webdav` and below go to the WebDAV server when the simulated server takes their token for
@@ -47,7 +65,13 @@ export async function startWebDAVFront(
       return;
     }
     asked.push({ method, target, headers });
-    await forward(new URL(webDAV.origin), incoming, response);
+    const answer = made.answer({ method, target, headers });
+    if (answer === undefined) return await forward(new URL(webDAV.origin), incoming, response);
+    if (answer === 'kept in part') return await forward(new URL(webDAV.origin), incoming, response, 3);
+    if (answer === 'lost') await answerTo(onwards(new URL(webDAV.origin), incoming)).then((lost) => lost.resume());
+    else if (answer === 'broken off' || !answer.early) await buffer(incoming);
+    if (typeof answer === 'string') response.destroy();
+    else response.writeHead(answer.status).end();
   }
 
   /** What the simulated server answers to somebody whom it does not let in. It is asked until it has let a token in. */
@@ -66,9 +90,10 @@ export async function startWebDAVFront(
 
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
-  return {
+  const made: WebDAVFront = {
     url: `http://127.0.0.1:${(front.address() as AddressInfo).port}${contextPath}`,
     asked,
+    answer: () => undefined,
     async close() {
       const closed = once(front, 'close');
       front.close();
@@ -76,19 +101,31 @@ export async function startWebDAVFront(
       await closed;
     },
   };
+  return made;
 }
 
-async function forward({ hostname, port }: URL, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { method, url: path, rawHeaders: headers } = incoming;
-  // A connection of its own for each request: a kept one may be closed just now.
-  const onward = request({ agent: false, hostname, port, method, path, headers });
+async function forward(server: URL, incoming: IncomingMessage, response: ServerResponse, keep?: number): Promise<void> {
+  const onward = onwards(server, incoming, keep);
   response.once('close', () => onward.destroy());
-  // A server may answer before it has read everything; when there is no answer, that is the error.
-  onward.on('error', () => {});
-  pipeline(incoming, onward).catch(() => {});
   const answer = await answerTo(onward);
   response.writeHead(answer.statusCode ?? 500, answer.statusMessage, answer.rawHeaders);
   await pipeline(answer, response);
+}
+
+/** @param keep How many bytes of the body go on; by default all. */
+function onwards({ hostname, port }: URL, incoming: IncomingMessage, keep?: number): ClientRequest {
+  const { method, url: path, rawHeaders } = incoming;
+  const { 'transfer-encoding': chunked, 'content-length': length, ...others } = incoming.headers;
+  // Node would give a body to every MOVE, which nginx and lighttpd refuse.
+  const none = chunked === undefined && length === undefined ? ['Content-Length', '0'] : [];
+  const headers = keep === undefined ? [...rawHeaders, ...none] : { ...others, 'content-length': String(keep) };
+  // A connection of its own for each request: a kept one may be closed just now.
+  const onward = request({ agent: false, hostname, port, method, path, headers });
+  // A server may answer before it has read everything; when there is no answer, that is the error.
+  onward.on('error', () => {});
+  if (keep === undefined) pipeline(incoming, onward).catch(() => {});
+  else buffer(incoming).then((body) => onward.end(body.subarray(0, keep)));
+  return onward;
 }
 
 async function answerTo(request: NodeJS.EventEmitter): Promise<IncomingMessage> {

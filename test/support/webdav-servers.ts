@@ -39,6 +39,8 @@ interface Place {
   port: number;
   /** For configuration, logs and whatever else it writes. */
   own: string;
+  /** Whether clients may write. */
+  writable: boolean;
 }
 
 interface Kind {
@@ -87,7 +89,7 @@ export const webDAVServers: Record<WebDAVServerName, Kind> = {
   },
   nginx: {
     needs: ['nginx', nginxModule],
-    prepare({ folder, contextPath, port, own }) {
+    prepare({ folder, contextPath, port, own, writable }) {
       const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
       const configuration = [
         `load_module ${nginxModule};`,
@@ -106,6 +108,7 @@ export const webDAVServers: Record<WebDAVServerName, Kind> = {
         `alias ${folder}/;`,
         'autoindex on;',
         'dav_ext_methods PROPFIND OPTIONS;',
+        ...(writable ? ['dav_methods PUT DELETE MKCOL COPY MOVE;', 'client_max_body_size 0;'] : []),
         '} } }',
       ];
       return { command: ['nginx', '-c', writeOwn(own, 'nginx.conf', configuration), '-e', `${own}/error.log`] };
@@ -113,7 +116,7 @@ export const webDAVServers: Record<WebDAVServerName, Kind> = {
   },
   lighttpd: {
     needs: ['lighttpd', '/usr/lib/lighttpd/mod_webdav.so'],
-    prepare({ folder, contextPath, port, own }) {
+    prepare({ folder, contextPath, port, own, writable }) {
       const types = {
         html: 'text/html',
         txt: 'text/plain',
@@ -130,7 +133,7 @@ export const webDAVServers: Record<WebDAVServerName, Kind> = {
         `server.upload-dirs = ("${own}")`,
         `alias.url = ("${contextPath}/webdav/" => "${folder}/")`,
         'webdav.activate = "enable"',
-        'webdav.is-readonly = "enable"',
+        `webdav.is-readonly = "${writable ? 'disable' : 'enable'}"`,
         'dir-listing.activate = "enable"',
         `mimetype.assign = (${Object.entries(types).map(([ending, type]) => `".${ending}" => "${type}"`)})`,
       ];
@@ -139,8 +142,9 @@ export const webDAVServers: Record<WebDAVServerName, Kind> = {
   },
   rclone: {
     needs: ['rclone'],
-    prepare({ folder, contextPath, port, own }) {
-      const settings = ['--addr', `127.0.0.1:${port}`, '--baseurl', `${contextPath}/webdav`, '--read-only'];
+    prepare({ folder, contextPath, port, own, writable }) {
+      const settings = ['--addr', `127.0.0.1:${port}`, '--baseurl', `${contextPath}/webdav`];
+      if (!writable) settings.push('--read-only');
       // It would remember for five minutes what was in a folder. Without a memory it reads a folder for each file of it.
       settings.push('--dir-cache-time', '1s');
       settings.push('--config', writeOwn(own, 'rclone.conf', []), '--cache-dir', join(own, 'cache'));
@@ -179,27 +183,30 @@ export const webDAVServers: Record<WebDAVServerName, Kind> = {
   },
 };
 
-/** Who may read less than root may. Without root, servers run as who runs the tests. */
-const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+/** Who may read less than root may: servers run as this. Without root, servers run as who runs the tests. */
+export const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 
 /** Starts one at a free port of 127.0.0.1. It never runs as root, to whom every file is readable. */
 export async function startWebDAVServer(
   name: WebDAVServerName,
-  { folder, contextPath }: { folder: string; contextPath: string },
+  place: { folder: string; contextPath: string; writable?: boolean },
 ): Promise<WebDAVServer> {
   // Somebody else may take the port between its choice and the server's start.
   for (let attempt = 1; ; attempt++) {
-    const server = await tryToStart(name, folder, contextPath);
+    const server = await tryToStart(name, { writable: false, ...place });
     if (typeof server !== 'string') return server;
     if (attempt === 3) throw new Error(`${name} ended: ${server}`);
   }
 }
 
 /** Gives the logs when it ended at once. */
-async function tryToStart(name: WebDAVServerName, folder: string, contextPath: string): Promise<WebDAVServer | string> {
+async function tryToStart(
+  name: WebDAVServerName,
+  place: Pick<Place, 'folder' | 'contextPath' | 'writable'>,
+): Promise<WebDAVServer | string> {
   const own = mkdtempSync(join(tmpdir(), `passport-powerfolder-${name}-`));
   const port = await freePort();
-  const { command, environment } = webDAVServers[name].prepare({ folder, contextPath, port, own });
+  const { command, environment } = webDAVServers[name].prepare({ ...place, port, own });
   chmodSync(own, 0o755);
   for (const file of ['.', ...readdirSync(own)]) {
     if (nobody.uid !== undefined) chownSync(join(own, file), nobody.uid, nobody.gid);
@@ -223,7 +230,7 @@ async function tryToStart(name: WebDAVServerName, folder: string, contextPath: s
   const origin = `http://127.0.0.1:${port}`;
   const ready = await until(async () => {
     if (hasEnded(child)) return 'ended';
-    return (await isThere(`${origin}${contextPath}/webdav/`)) && 'ready';
+    return (await isThere(`${origin}${place.contextPath}/webdav/`)) && 'ready';
   });
   if (ready === 'ended' || hasEnded(child)) {
     const said = logs();
