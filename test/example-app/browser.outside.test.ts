@@ -66,6 +66,8 @@ afterEach(async () => {
   expect(found).toEqual(seen.map(({ refusals }) => ({ complaints: [], refusals })));
 });
 
+const textFile = (name: string, text = name) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(text) });
+
 const press = (page: Page, button: string) => page.getByRole('button', { name: button, exact: true }).click();
 const follow = (page: Page, link: string) => page.getByRole('link', { name: link, exact: true }).click();
 const heading = (page: Page) => page.getByRole('heading', { level: 1 }).innerText();
@@ -391,6 +393,18 @@ const max: PowerFolderAccount = {
   spaceAllowed: 5_000_000_000,
 };
 
+/** Signs out while others of these look at pages. */
+const eve: PowerFolderAccount = {
+  username: 'eve',
+  password: 'for tests only',
+  firstname: 'Eve',
+  spaceUsed: 5_600_000_000,
+  spaceAllowed: 5_000_000_000,
+  files: {
+    Lectures: Object.fromEntries(Array.from({ length: 450 }, (_, i) => [`Lecture ${i + 1}.txt`, { size: 1000 + i }])),
+  },
+};
+
 scene('folders', () => {
   let app: Site;
   let example: ExampleProcess;
@@ -548,13 +562,17 @@ scene('every page', () => {
   const signedIn = new Map<PowerFolderAccount, StorageState>();
   beforeAll(async () => {
     const clients = [{ id: 'folder-desk', secret: 'for tests only' }];
-    const powerFolder = await startPowerFolderServer({ accounts: [ada, max], clients, hints: true });
+    const powerFolder = await startPowerFolderServer({
+      accounts: [ada, max, eve, { ...eve, username: 'leaving' }],
+      clients,
+      hints: true,
+    });
     [example, byPOST] = await Promise.all([
       startExampleProcess(powerFolder),
       startExampleProcess(powerFolder, { POWERFOLDER_AUTHORIZATION_METHOD: 'POST' }),
     ]);
     app = { url: example.url, powerFolder };
-    for (const account of [ada, max]) {
+    for (const account of [ada, max, eve]) {
       const { page, close } = await openVisitor(chromium, []);
       await signIn(page, app, account);
       signedIn.set(account, await page.context().storageState());
@@ -586,11 +604,38 @@ scene('every page', () => {
     { name: 'folder-within', as: ada, open: at('/folders/Course%20material/Exercises') },
     { name: 'folder-empty', as: ada, open: at('/folders/Course%20material/Exercises/Week%201') },
     { name: 'folder-difficult-names', as: ada, open: at('/folders/Difficult%20names') },
+    { name: 'account-over-quota', as: eve, open: at('/account') },
+    { name: 'folder-long', as: eve, open: at('/folders/Lectures?page=2&sort=size&order=desc') },
+    { name: 'folder-nothing-found', as: eve, open: at('/folders/Lectures?filter=nothing') },
+    { name: 'file', as: ada, open: at('/view/Course%20material/Reading%20list.txt') },
+    { name: 'folder-not-there', as: ada, open: at('/folders/gone') },
+    { name: 'pattern', as: ada, open: at('/pattern') },
+    {
+      name: 'pattern-mistake',
+      as: ada,
+      open: async (page) => {
+        await page.goto(`${app.url}/pattern`);
+        await page.locator('main form button').click();
+        await page.locator('.mistake').waitFor();
+      },
+      refusal: 422,
+    },
+    {
+      name: 'folder-upload-conflict',
+      as: ada,
+      open: async (page) => {
+        await page.goto(`${app.url}/folders/Course%20material`);
+        await page.locator('.upload summary').click();
+        await page.locator('[type=file]').setInputFiles([textFile('Reading list.txt'), textFile('New.txt')]);
+        await page.locator('.upload form > p button').click();
+        await page.locator('.sending .failed button').first().waitFor();
+      },
+    },
     {
       name: 'signed-out',
       open: async (page) => {
-        await signIn(page, app, ada);
-        await press(page, 'Sign out');
+        await signIn(page, app, { ...eve, username: 'leaving' });
+        await page.locator('form[action="/logout"] button').click();
         await page.waitForURL(`${app.url}/signed-out`);
       },
     },
@@ -660,8 +705,15 @@ scene('every page', () => {
       .map((element) => element.outerHTML.slice(0, 120))]`;
   const screenshots = join(__dirname, '../../artifacts/screenshots');
 
-  it.each(pages)('is accessible, readable, and fits any width: $name', async ({ name, as, open, refusal }) => {
+  /** Every page in both languages; and each of those at two widths, once in the light and once in the dark. */
+  const views = pages.flatMap((page) => [
+    { ...page, locale: 'en-GB', shots: { 360: 'dark', 1600: 'light' } as const },
+    { ...page, locale: 'de-DE', shots: { 360: 'light', 1600: 'dark' } as const },
+  ]);
+
+  it.each(views)('is accessible, and fits any width: $name, $locale', async ({ name, as, open, refusal, ...view }) => {
     const { page } = await someone(app, {
+      locale: view.locale,
       ...(as && { storageState: signedIn.get(as) as StorageState }),
       origins: [byPOST.url],
       reducedMotion: 'reduce',
@@ -670,15 +722,15 @@ scene('every page', () => {
     await open(page);
     expect(await page.evaluate('parseFloat(getComputedStyle(document.body).fontSize)')).toBeGreaterThanOrEqual(16);
     await page.evaluate(axe);
-    for (const width of [320, 360, 1280]) {
+    for (const width of [320, 360, 768, 1600] as const) {
       await page.setViewportSize({ width, height: 800 });
       expect({ width, overflow: await page.evaluate(overflow) }).toEqual({ width, overflow: [] });
-      if (width === 320) continue;
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme });
-        expect({ width, colorScheme, findings: await page.evaluate(findings) }).toMatchObject({ findings: [] });
-        await page.screenshot({ path: join(screenshots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-      }
+      if (width !== 360 && width !== 1600) continue;
+      const colorScheme = view.shots[width];
+      await page.emulateMedia({ colorScheme });
+      expect({ width, colorScheme, findings: await page.evaluate(findings) }).toMatchObject({ findings: [] });
+      const file = `${name}-${view.locale.slice(0, 2)}-${width}-${colorScheme}.png`;
+      await page.screenshot({ path: join(screenshots, file), fullPage: true });
     }
   });
 });
