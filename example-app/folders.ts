@@ -57,10 +57,10 @@ export function folderRoutes(config: AppConfig, keeper: PowerFolderTokenKeeper<s
     const pages = Math.max(1, Math.ceil(found.length / entriesOnPage));
     const page = Math.min(view.page, pages);
     const start = (page - 1) * entriesOnPage;
-    const here = link('folders', names);
-    const at = (change: Partial<View>) => here + queryOf({ ...view, page: 1, ...change });
+    const address = link('folders', names);
+    const at = (change: Partial<View>) => address + queryOf({ ...view, page: 1, ...change });
     return {
-      ...{ view, page, pages, here, omitted, tooMany, all: entries.length, found: found.length },
+      ...{ view, page, pages, address, omitted, tooMany, all: entries.length, found: found.length },
       ...{ from: start + 1, to: Math.min(start + entriesOnPage, found.length) },
       // The folder that holds all others is no place for files.
       uploadable: names.length > 0,

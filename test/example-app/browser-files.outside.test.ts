@@ -86,9 +86,13 @@ const script = '<script>document.title = "acted"; fetch("/account")</script>';
   });
   afterEach(() => visitor.close());
 
-  it('a PDF is shown by the viewer, with all of its pages (R68)', async () => {
-    const answer = await page.goto(`${example.app.url}/files/paper.pdf`);
-    expect(answer?.headers()['content-disposition']).toMatch(/^inline/);
+  /** A file by itself, and on the page that the app has for it. */
+  const places = ['files', 'view'] as const;
+  const within = (place: (typeof places)[number]) => (place === 'files' ? page : page.frameLocator('iframe.content'));
+
+  it.each(places)('a PDF is shown by the viewer, with all of its pages, at /%s (R68)', async (place) => {
+    const answer = await page.goto(`${example.app.url}/${place}/paper.pdf`);
+    if (place === 'files') expect(answer?.headers()['content-disposition']).toMatch(/^inline/);
     // Chromium tells less of the policy of a PDF than came.
     const { headers } = await example.get('/files/paper.pdf');
     expect(headers['content-security-policy']).toMatch(/(^|;)\s*sandbox\b(?!.*allow-scripts)/);
@@ -102,9 +106,9 @@ const script = '<script>document.title = "acted"; fetch("/account")</script>';
     expect(await until(pages)).toBe(2);
   });
 
-  it('a picture is shown (R68)', async () => {
-    await page.goto(`${example.app.url}/files/dot.png`);
-    const width = await page
+  it.each(places)('a picture is shown at /%s (R68)', async (place) => {
+    await page.goto(`${example.app.url}/${place}/dot.png`);
+    const width = await within(place)
       .locator('img')
       .evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth);
     expect(width).toBe(1);
@@ -112,26 +116,28 @@ const script = '<script>document.title = "acted"; fetch("/account")</script>';
     expect(visitor.complaints().filter((each) => !each.includes('/favicon.ico'))).toEqual([]);
   });
 
-  it('a sound can be played, or is saved: a player that stays silent helps nobody (R68)', async () => {
+  it.each(places)('a sound can be played, or is saved, at /%s: a silent player helps nobody (R68)', async (place) => {
     const saved = page.waitForEvent('download').catch(() => undefined);
-    await page.goto(`${example.app.url}/files/sound.wav`).catch(() => {});
+    await page.goto(`${example.app.url}/${place}/sound.wav`).catch(() => {});
     const { headers } = await example.get('/files/sound.wav');
     if (String(headers['content-disposition']).startsWith('attachment')) {
       expect((await saved)?.suggestedFilename()).toBe('sound.wav');
       return;
     }
     const state = () =>
-      page.locator('video, audio').evaluate((element) => {
-        const { duration, readyState, networkState } = element as unknown as Record<string, number>;
-        // HAVE_METADATA, or NETWORK_NO_SOURCE: it is known whether it can be played.
-        return (readyState ?? 0) >= 1 || networkState === 3 ? { duration } : undefined;
-      });
+      within(place)
+        .locator('video, audio')
+        .evaluate((element) => {
+          const { duration, readyState, networkState } = element as unknown as Record<string, number>;
+          // HAVE_METADATA, or NETWORK_NO_SOURCE: it is known whether it can be played.
+          return (readyState ?? 0) >= 1 || networkState === 3 ? { duration } : undefined;
+        });
     expect(await until(state)).toEqual({ duration: 1 });
   });
 
-  it('a text is shown as text (R68)', async () => {
-    await page.goto(`${example.app.url}/files/notes.txt`);
-    expect(await page.locator('body').innerText()).toBe(`Milk ${script}`);
+  it.each(places)('a text is shown as text at /%s (R68)', async (place) => {
+    await page.goto(`${example.app.url}/${place}/notes.txt`);
+    expect(await within(place).locator('body').innerText()).toBe(`Milk ${script}`);
     expect(await page.title()).not.toBe('acted');
   });
 

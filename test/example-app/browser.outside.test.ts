@@ -2,92 +2,32 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  type PowerFolderAccount,
-  type PowerFolderServer,
-  type PowerFolderServerOptions,
-  startPowerFolderServer,
-} from 'passport-powerfolder/testing';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { type PowerFolderAccount, startPowerFolderServer } from 'passport-powerfolder/testing';
+import type { BrowserContext, Page } from 'playwright-core';
 import { startTestApp } from '../support/app.ts';
-import { findChromium, launchChromium, openVisitor, type Visitor } from '../support/chromium.ts';
-import { type Example, startExample } from '../support/example.ts';
+import {
+  allow,
+  type Credentials,
+  follow,
+  heading,
+  logIn,
+  openBrowser,
+  press,
+  type Site,
+  scene,
+  signIn,
+  site,
+  someone,
+  textFile,
+  useChromium,
+} from '../support/browser-scenes.ts';
+import type { Visitor } from '../support/chromium.ts';
 import { type ExampleProcess, startExampleProcess } from '../support/example-process.ts';
 import { until } from '../support/until.ts';
 
-const notRun = !findChromium() && !process.env['REQUIRE_ALL'];
-if (notRun) {
-  process.stderr.write(
-    'NOT RUN: test/example-app/browser.outside.test.ts, because no Chromium was found. ' +
-      'Install it (apt-get install chromium), or say in CHROMIUM where it is.\n',
-  );
-}
-const scene = notRun ? describe.skip : describe;
-
-/** The app, always on `localhost`, and its server on `127.0.0.1`: cookies ignore ports. */
-interface Site {
-  url: string;
-  powerFolder: PowerFolderServer;
-}
+useChromium('test/example-app/browser.outside.test.ts');
 
 type StorageState = Awaited<ReturnType<BrowserContext['storageState']>>;
-type Credentials = { username: string; password: string };
-
-let chromium: Browser;
-beforeAll(async () => {
-  if (!notRun) chromium = await launchChromium();
-});
-afterAll(() => chromium?.close());
-
-const sites: Example[] = [];
-const visitors: { visitor: Visitor; refusals: number[] }[] = [];
-
-async function site(server: PowerFolderServerOptions = {}, environment: Record<string, string> = {}): Promise<Site> {
-  const started = await startExample({ server, environment });
-  sites.push(started);
-  return started;
-}
-
-/** A visitor whose browser shall have nothing to complain about. `refusals`: the scene is about answers like these. */
-async function someone(
-  { url, powerFolder }: Site,
-  { refusals = [], origins = [], ...options }: BrowserContextOptions & { refusals?: number[]; origins?: string[] } = {},
-): Promise<Visitor> {
-  const visitor = await openVisitor(chromium, [url, new URL(powerFolder.url).origin, ...origins], options);
-  visitors.push({ visitor, refusals });
-  return visitor;
-}
-
-afterEach(async () => {
-  const seen = visitors.splice(0);
-  const found = seen.map(({ visitor }) => ({ complaints: visitor.complaints(), refusals: visitor.refusals }));
-  await Promise.all(seen.map(({ visitor }) => visitor.close()));
-  await Promise.all(sites.splice(0).map((each) => each.close()));
-  expect(found).toEqual(seen.map(({ refusals }) => ({ complaints: [], refusals })));
-});
-
-const textFile = (name: string, text = name) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(text) });
-
-const press = (page: Page, button: string) => page.getByRole('button', { name: button, exact: true }).click();
-const follow = (page: Page, link: string) => page.getByRole('link', { name: link, exact: true }).click();
-const heading = (page: Page) => page.getByRole('heading', { level: 1 }).innerText();
-
-async function logIn(page: Page, { username, password }: Credentials): Promise<void> {
-  await page.getByLabel('User name').fill(username);
-  await page.getByLabel('Password').fill(password);
-  await press(page, 'Log in');
-}
-
-async function allow(page: Page, { url }: Site, path = '/'): Promise<void> {
-  await press(page, 'Allow');
-  await page.waitForURL(url + path);
-}
-
-async function signIn(page: Page, at: Site, credentials: Credentials = at.powerFolder): Promise<void> {
-  await page.goto(`${at.url}/auth/powerfolder`);
-  await logIn(page, credentials);
-  await allow(page, at);
-}
 
 /** The address that the server sent a visitor back to, the last time. */
 function lastCallback({ trail }: Visitor, { url }: Site): string {
@@ -332,7 +272,7 @@ scene('a return path', () => {
 scene('the watch over the pages', () => {
   it('sees what the Content-Security-Policy forbids (R41)', async () => {
     const app = await site();
-    const visitor = await openVisitor(chromium, [app.url]);
+    const visitor = await openBrowser([app.url]);
     await visitor.page.goto(app.url);
     await visitor.page.evaluate(`document.body.append(
       Object.assign(document.createElement('img'), { src: 'https://evil.example/' }),
@@ -573,7 +513,7 @@ scene('every page', () => {
     ]);
     app = { url: example.url, powerFolder };
     for (const account of [ada, max, eve]) {
-      const { page, close } = await openVisitor(chromium, []);
+      const { page, close } = await openBrowser();
       await signIn(page, app, account);
       signedIn.set(account, await page.context().storageState());
       await close();
@@ -743,7 +683,7 @@ scene("an application's session cookie", () => {
     const powerFolder = await startPowerFolderServer({ hostname: 'localhost' });
     const { url: serverURL, clientID, clientSecret } = powerFolder;
     const app = await startTestApp({ options: { serverURL, clientID, clientSecret }, cookie: { sameSite } });
-    const visitor = await openVisitor(chromium, [app.url, powerFolder.url]);
+    const visitor = await openBrowser([app.url, powerFolder.url]);
     try {
       const { page } = visitor;
       await page.goto(`${app.url}/auth/powerfolder`);

@@ -9,8 +9,10 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { PowerFolderServer } from 'passport-powerfolder/testing';
 
 export interface WebDAVFront {
@@ -29,8 +31,11 @@ interface Asked {
   headers: IncomingHttpHeaders;
 }
 
-/** A status; or none at all, when the request has been read, or when the server has done what it was asked for. */
-export type FrontAnswer = { status: number; early?: boolean } | 'broken off' | 'lost' | 'kept in part';
+/**
+ * A status; or none at all, when the request has been read, or when the server has done what it was asked for; or what the
+ * server answers to a part of the request, or to a request that it takes slowly.
+ */
+export type FrontAnswer = { status: number; early?: boolean } | 'broken off' | 'lost' | 'kept in part' | 'slowly';
 
 /**
  * Requests for `<contextPath>/webdav` and below go to the WebDAV server when the simulated server takes their token for
@@ -66,8 +71,10 @@ export async function startWebDAVFront(
     }
     asked.push({ method, target, headers });
     const answer = made.answer({ method, target, headers });
-    if (answer === undefined) return await forward(new URL(webDAV.origin), incoming, response);
-    if (answer === 'kept in part') return await forward(new URL(webDAV.origin), incoming, response, 3);
+    if (answer === undefined || answer === 'slowly') {
+      return await forward(new URL(webDAV.origin), incoming, response, { slowly: answer === 'slowly' });
+    }
+    if (answer === 'kept in part') return await forward(new URL(webDAV.origin), incoming, response, { keep: 3 });
     if (answer === 'lost') await answerTo(onwards(new URL(webDAV.origin), incoming)).then((lost) => lost.resume());
     else if (answer === 'broken off' || !answer.early) await buffer(incoming);
     if (typeof answer === 'string') response.destroy();
@@ -104,16 +111,25 @@ export async function startWebDAVFront(
   return made;
 }
 
-async function forward(server: URL, incoming: IncomingMessage, response: ServerResponse, keep?: number): Promise<void> {
-  const onward = onwards(server, incoming, keep);
+async function forward(
+  server: URL,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  how: { keep?: number; slowly?: boolean } = {},
+): Promise<void> {
+  const onward = onwards(server, incoming, how);
   response.once('close', () => onward.destroy());
   const answer = await answerTo(onward);
   response.writeHead(answer.statusCode ?? 500, answer.statusMessage, answer.rawHeaders);
   await pipeline(answer, response);
 }
 
-/** @param keep How many bytes of the body go on; by default all. */
-function onwards({ hostname, port }: URL, incoming: IncomingMessage, keep?: number): ClientRequest {
+/** @param how `keep`: how many bytes of the body go on; by default all. */
+function onwards(
+  { hostname, port }: URL,
+  incoming: IncomingMessage,
+  { keep, slowly = false }: { keep?: number; slowly?: boolean } = {},
+): ClientRequest {
   const { method, url: path, rawHeaders } = incoming;
   const { 'transfer-encoding': chunked, 'content-length': length, ...others } = incoming.headers;
   // Node would give a body to every MOVE, which nginx and lighttpd refuse.
@@ -123,9 +139,16 @@ function onwards({ hostname, port }: URL, incoming: IncomingMessage, keep?: numb
   const onward = request({ agent: false, hostname, port, method, path, headers });
   // A server may answer before it has read everything; when there is no answer, that is the error.
   onward.on('error', () => {});
-  if (keep === undefined) pipeline(incoming, onward).catch(() => {});
+  if (keep === undefined) pipeline(slowly ? Readable.from(slowed(incoming)) : incoming, onward).catch(() => {});
   else buffer(incoming).then((body) => onward.end(body.subarray(0, keep)));
   return onward;
+}
+
+async function* slowed(incoming: IncomingMessage): AsyncGenerator<Buffer> {
+  for await (const chunk of incoming) {
+    await pause(10);
+    yield chunk;
+  }
 }
 
 async function answerTo(request: NodeJS.EventEmitter): Promise<IncomingMessage> {
