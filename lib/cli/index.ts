@@ -1,16 +1,17 @@
 #!/usr/bin/env node
-/** The command line: registers a client, finds out what is wrong with a configuration and what a server does, keeps tokens for scripts, starts the simulated server. */
+/** The command line: registers a client, finds out what is wrong with a configuration and what a server does, keeps tokens for scripts, starts the simulated server, writes the example app. */
 import { nearest } from '../option-names.ts';
 import { plainText } from '../redact.ts';
 import { parse, unknownOption } from './arguments.ts';
 import { check } from './check.ts';
+import { example } from './example.ts';
 import { register } from './register.ts';
 import { signIn } from './sign-in.ts';
 import { simulate } from './simulate.ts';
 import { type CommandLine, Mistake, packageVersion, paint, sentence } from './terminal.ts';
 import { token } from './token.ts';
 
-const commands = new Map(Object.entries({ register, check, 'sign-in': signIn, token, simulate }));
+const commands = new Map(Object.entries({ register, check, 'sign-in': signIn, token, simulate, example }));
 
 const topHelp = `Usage: passport-powerfolder <command> [options]
 

@@ -1,6 +1,7 @@
 import type { Account, Directory } from './accounts.ts';
 import { CookieJar } from './cookie-jar.ts';
 import { type Form, formsIn } from './forms.ts';
+import { navigate } from './navigate.ts';
 
 /** The servers that run in this process, by the origins that they have. */
 export const running = new Map<string, Directory>();
@@ -53,7 +54,7 @@ const mostSteps = 40;
  * @param url The address at which a sign-in begins; with an agent its path.
  * @param options See {@link SignInOptions}; with `agent`, an agent of supertest's, requests to the application are made by it,
  * and the cookies are its own.
- * @returns The final answer: fetch's, or the agent's.
+ * @returns The final answer: a `Response` as fetch gives it, or the agent's.
  * @throws {Error} when it comes to no end, at a log-in that fails, or for a user name that the server does not know.
  *
  * @example
@@ -80,6 +81,8 @@ class Visit<T> {
   readonly #application = new Set<string>();
   #last: T | Response | undefined;
   #logIns = 0;
+  /** The page whose button was pressed last. */
+  #page: URL | undefined;
 
   constructor(options: SignInOptions & { agent?: TestAgent<T> }) {
     this.#options = options;
@@ -94,6 +97,8 @@ class Visit<T> {
     for (let steps = 0; steps < mostSteps; steps++) {
       const next = answer.location === null ? this.#formOf(answer) : { url: new URL(answer.location, answer.url) };
       if (!next) return this.#last as T | Response;
+      // A redirect leads on from the page that began it.
+      if ('body' in next) this.#page = new URL(answer.url);
       answer = await this.#ask(next.url, 'body' in next ? next.body : undefined);
     }
     throw new Error(
@@ -108,7 +113,7 @@ class Visit<T> {
     const { agent } = this.#options;
     return agent && this.#application.has(url.origin)
       ? await this.#askAgent(agent, url, body)
-      : await this.#fetch(url, body);
+      : await this.#navigate(url, body);
   }
 
   async #askAgent(agent: TestAgent<T>, { pathname, search }: URL, body: string | undefined): Promise<Answer> {
@@ -128,18 +133,8 @@ class Visit<T> {
     return { url: asked.url, status, location: locationOf(status, headers['location']), text };
   }
 
-  async #fetch(url: URL, body: string | undefined): Promise<Answer> {
-    const cookie = this.#cookies.header(url);
-    const response = await fetch(url, {
-      method: body === undefined ? 'GET' : 'POST',
-      redirect: 'manual',
-      headers: {
-        accept: 'text/html',
-        ...(cookie && { cookie }),
-        ...(body !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
-      },
-      ...(body !== undefined && { body }),
-    });
+  async #navigate(url: URL, body: string | undefined): Promise<Answer> {
+    const response = await navigate(url, { from: this.#page, cookie: this.#cookies.header(url), body });
     this.#cookies.set(url, response.headers.getSetCookie());
     this.#last = response;
     const { status, headers } = response;

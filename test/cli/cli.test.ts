@@ -23,7 +23,7 @@ describe('main', () => {
   });
 
   it.each([
-    [['--help'], /register .*\n.*check .*\n.*sign-in .*\n.*token .*\n.*simulate/],
+    [['--help'], /register .*\n.*check .*\n.*sign-in .*\n.*token .*\n.*simulate .*\n.*example/],
     [['-h'], /Usage/],
     [['register', '--help'], /Usage: passport-powerfolder register[\s\S]*POWERFOLDER_ADMIN_PASSWORD/],
     [['check', '--help'], /Usage: passport-powerfolder check[\s\S]*POWERFOLDER_CLIENT_SECRET/],
@@ -37,7 +37,7 @@ describe('main', () => {
   it.each<[argv: string[], words: RegExp]>([
     [[], /Usage: passport-powerfolder <command>/],
     [['regsiter'], /no command regsiter; did you mean register\?/],
-    [['SENTINEL'], /no such command; there are register, check, sign-in, token, simulate/],
+    [['SENTINEL'], /no such command; there are register, check, sign-in, token, simulate, example/],
     [['--vresion'], /no option --vresion; did you mean --version\?/],
     [['constructor'], /no such command/],
     [['check', '--sever', 'x'], /no option --sever; did you mean --server\?/],

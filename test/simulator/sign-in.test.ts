@@ -1,4 +1,6 @@
 /** `signIn` and `CookieJar` of passport-powerfolder/testing, as users' tests have them. */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import express, { type Express } from 'express';
 import session from 'express-session';
 import passport from 'passport';
@@ -184,4 +186,28 @@ describe('CookieJar', () => {
     jar.set('http://app.example.com/', ['secure=1; Path=/; Secure']);
     expect([jar.header('http://app.example.com/'), jar.header('https://app.example.com/x')]).toEqual(['', 'secure=1']);
   });
+});
+
+it('comes as a browser does that shows pages, so that an application may refuse what does not', async () => {
+  const powerFolder = await startPowerFolderServer({ accounts });
+  closers.push(() => powerFolder.close());
+  const seen: unknown[] = [];
+  const outer = express();
+  const listener = outer.listen(0, 'localhost');
+  closers.push(() => listener.close());
+  await once(listener, 'listening');
+  const url = `http://localhost:${(listener.address() as AddressInfo).port}`;
+  outer.use((req, _res, next) => {
+    const { 'sec-fetch-mode': mode, 'sec-fetch-dest': dest, 'sec-fetch-site': site } = req.headers;
+    seen.push([req.path.replace(/=[^&]+.*/, '=…'), mode, dest, site]);
+    next();
+  });
+  outer.use(application(powerFolder, `${url}/oauth`, {}));
+  const response = await signIn(`${url}/auth/powerfolder`);
+  expect([response.status, response.url, (await response.text()).includes('Ada')]).toEqual([200, `${url}/me`, true]);
+  expect(seen).toEqual([
+    ['/auth/powerfolder', 'navigate', 'document', 'none'],
+    ['/oauth/code=…', 'navigate', 'document', 'cross-site'],
+    ['/me', 'navigate', 'document', 'cross-site'],
+  ]);
 });
