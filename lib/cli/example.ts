@@ -1,5 +1,5 @@
 /** `passport-powerfolder example` */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command, Values } from './arguments.ts';
 import { type CommandLine, Mistake, packageVersion } from './terminal.ts';
@@ -38,7 +38,11 @@ async function run({ argument }: Values, { stdout }: CommandLine): Promise<numbe
   // Beside it first: a copy that is broken off is not taken for a whole one.
   const part = join(dirname(target), `.${basename(target)}.part-${process.pid}`);
   try {
-    mkdirSync(dirname(target), { recursive: true });
+    mkdirSync(part, { recursive: true });
+  } catch (error) {
+    throw unwritable(argument, error);
+  }
+  try {
     cpSync(source, part, { recursive: true, filter: (path) => !others.has(basename(path)) });
     writeFileSync(join(part, '.gitignore'), ignored);
     nameAfter(target, part);
@@ -46,7 +50,7 @@ async function run({ argument }: Values, { stdout }: CommandLine): Promise<numbe
     renameSync(part, target);
   } catch (error) {
     rmSync(part, { recursive: true, force: true });
-    throw new Mistake(`${argument} cannot be written: ${(error as NodeJS.ErrnoException).code ?? 'it failed'}.`);
+    throw unwritable(argument, error);
   }
   stdout.write(`The example app is in ${argument}. Its README says what is where. To begin:
 
@@ -57,14 +61,18 @@ async function run({ argument }: Values, { stdout }: CommandLine): Promise<numbe
   return 0;
 }
 
+function unwritable(argument: string, error: unknown): Mistake {
+  return new Mistake(`${argument} cannot be written: ${(error as NodeJS.ErrnoException).code ?? 'it failed'}.`);
+}
+
 /** @throws {Mistake} unless the folder is new or empty. */
 function refuseWhatIsThere(target: string, argument: string): void {
-  if (!existsSync(target)) return;
-  let entries: string[];
+  let entries: string[] = [];
   try {
-    entries = readdirSync(target);
+    // A link that leads nowhere is somebody's, too.
+    if (lstatSync(target, { throwIfNoEntry: false })) entries = readdirSync(target);
   } catch {
-    throw new Mistake(`${argument} is there already, and is no folder that can be read.`);
+    throw new Mistake(`${argument} is no folder that can be read, or cannot be made.`);
   }
   if (entries.length > 0) throw new Mistake(`${argument} is not empty. Give the name of a new folder.`);
 }

@@ -89,14 +89,14 @@ describe('writes nothing over', () => {
   it('a file', async () => {
     const file = join(folder, 'mine.txt');
     writeFileSync(file, 'mine');
-    expect(await problem(['example', file])).toBe(`${file} is there already, and is no folder that can be read.`);
+    expect(await problem(['example', file])).toBe(`${file} is no folder that can be read, or cannot be made.`);
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });
 
   it('what is below a file', async () => {
     writeFileSync(join(folder, 'mine.txt'), 'mine');
     const target = join(folder, 'mine.txt/app');
-    expect(await problem(['example', target])).toBe(`${target} cannot be written: ENOTDIR.`);
+    expect(await problem(['example', target])).toBe(`${target} is no folder that can be read, or cannot be made.`);
   });
 
   it('what a link leads to', async () => {
@@ -104,6 +104,8 @@ describe('writes nothing over', () => {
     writeFileSync(join(folder, 'real/mine.txt'), 'mine');
     symlinkSync(join(folder, 'real'), join(folder, 'link'));
     expect(await problem(['example', join(folder, 'link')])).toContain('is not empty');
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling'));
+    expect(await problem(['example', join(folder, 'dangling')])).toContain('is no folder that can be read');
   });
 });
 
