@@ -33,6 +33,8 @@ export function createApp(config: AppConfig, services: Services): Express {
 
   const app = express();
   app.disable('x-powered-by');
+  // Pages are not kept by anybody, see below.
+  app.disable('etag');
   app.set('trust proxy', config.trustProxy);
   app.set('views', join(__dirname, 'views'));
   app.set('view engine', 'ejs');

@@ -58,6 +58,8 @@ export function folderRoutes(config: AppConfig, keeper: PowerFolderTokenKeeper<s
     const page = Math.min(view.page, pages);
     const start = (page - 1) * entriesOnPage;
     const address = link('folders', names);
+    const within = (route: 'folders' | 'view' | 'files') => `${link(route, names)}/`;
+    const [inFolders, inView, inFiles] = [within('folders'), within('view'), within('files')];
     const at = (change: Partial<View>) => address + queryOf({ ...view, page: 1, ...change });
     return {
       ...{ view, page, pages, address, omitted, tooMany, all: entries.length, found: found.length },
@@ -74,13 +76,13 @@ export function folderRoutes(config: AppConfig, keeper: PowerFolderTokenKeeper<s
       previous: page > 1 && at({ page: page - 1 }),
       next: page < pages && at({ page: page + 1 }),
       entries: found.slice(start, start + entriesOnPage).map((entry) => {
-        const path = [...names, entry.name];
-        const file = !entry.folder && link('files', path);
+        const name = encodeURIComponent(entry.name);
+        const opens = entry.folder ? inFolders : isShown(entry.name) ? inView : inFiles;
         return {
           name: entry.name,
           folder: entry.folder,
-          href: file ? (isShown(entry.name) ? link('view', path) : file) : link('folders', path),
-          download: file && `${file}?download`,
+          href: opens + name,
+          download: entry.folder ? '' : `${inFiles}${name}?download`,
           size: entry.size === undefined ? '' : format.bytes(entry.size),
           modified: entry.modified === undefined ? '' : format.date(entry.modified),
           at: entry.modified === undefined ? '' : new Date(entry.modified).toISOString(),

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { TextDecoder } from 'node:util';
-import sax from 'sax';
+import { SaxesParser, type SaxesTagNS } from 'saxes';
 
 /** More entries than that are not shown: all other visitors wait while a page of them is written … */
 const mostEntries = 3000;
@@ -96,7 +96,8 @@ function decoderFor(start: Buffer, contentType = ''): TextDecoder {
   return new TextDecoder(mark ?? charset ?? declared);
 }
 
-const response = 'multistatus/response';
+/** Where something is in the document: the names of WebDAV's elements, '' for those of others. */
+const response = '/multistatus/response';
 const propstat = `${response}/propstat`;
 const texts = new Set([
   `${response}/href`,
@@ -106,16 +107,15 @@ const texts = new Set([
 ]);
 const known = new Set([response, propstat, `${propstat}/prop`, ...texts]);
 
-/** Of entities it resolves the five of XML, and characters by number. */
-const parserOptions = { xmlns: true, strictEntities: true, position: false };
-
 class MultistatusReader {
   readonly responses: Response[] = [];
   /** Whether the document was a multistatus and has ended. */
   finished = false;
-  readonly #parser = sax.parser(true, parserOptions);
-  /** The elements that are open, outermost first: their names, '' for those that are not WebDAV's. */
-  readonly #open: string[] = [];
+  /** Of entities it resolves the five of XML, and characters by number. */
+  readonly #parser = new SaxesParser({ xmlns: true, position: false });
+  /** Where the document has come to, and how one gets back there from what is open, outermost first. */
+  #path = '';
+  readonly #outer: string[] = [];
   #response = newResponse();
   #propstat = newPropstat();
   /** The text of the element that is open, if it is of use. */
@@ -125,17 +125,16 @@ class MultistatusReader {
   #pending = 0;
 
   constructor() {
-    this.#parser.onopentag = (tag) => this.#begin(tag as sax.QualifiedTag);
-    this.#parser.onclosetag = () => this.#end();
-    this.#parser.ontext = (text) => this.#read(text);
-    this.#parser.oncdata = (text) => this.#read(text);
-    this.#parser.onerror = () => {
+    this.#parser.on('opentag', (tag) => this.#begin(tag));
+    this.#parser.on('closetag', () => this.#end());
+    this.#parser.on('text', (text) => this.#read(text));
+    this.#parser.on('cdata', (text) => this.#read(text));
+    this.#parser.on('error', () => {
       // Elsewhere, as in an owner's name that the server did not escape, it does no harm.
-      if (known.has(this.#open.join('/'))) this.#response.garbled = true;
+      if (known.has(this.#path)) this.#response.garbled = true;
       this.#errors++;
       if (this.#errors > mostErrors) throw new Error('no XML');
-      this.#parser.resume();
-    };
+    });
   }
 
   write(text: string): void {
@@ -145,11 +144,12 @@ class MultistatusReader {
     if (this.#pending > longestPiece) throw new Error('a piece without an end');
   }
 
-  #begin({ uri, local }: sax.QualifiedTag): void {
+  #begin({ uri, local }: SaxesTagNS): void {
     this.#pending = 0;
-    this.#open.push(uri === 'DAV:' ? local : '');
-    if (this.#open[0] !== 'multistatus' || this.#open.length > deepestElement) throw new Error('no multistatus');
-    const path = this.#open.join('/');
+    this.#outer.push(this.#path);
+    this.#path += uri === 'DAV:' ? `/${local}` : '/';
+    const path = this.#path;
+    if (!path.startsWith('/multistatus') || this.#outer.length > deepestElement) throw new Error('no multistatus');
     if (path === response) this.#response = newResponse();
     else if (path === propstat) this.#propstat = newPropstat();
     else if (path === `${propstat}/prop/resourcetype/collection`) this.#propstat.collection = true;
@@ -165,15 +165,15 @@ class MultistatusReader {
 
   #end(): void {
     this.#pending = 0;
-    const path = this.#open.join('/');
-    const name = this.#open.pop() as string;
+    const path = this.#path;
+    this.#path = this.#outer.pop() as string;
     if (texts.has(path)) {
       const text = trimmed(this.#text ?? '');
       this.#text = undefined;
       if (path === `${response}/href`) this.#response.href ||= text;
       else if (path === `${response}/status`) this.#response.status = text;
       else if (path === `${propstat}/status`) this.#propstat.status = text;
-      else this.#propstat.properties.set(name, text);
+      else this.#propstat.properties.set(path.slice(path.lastIndexOf('/') + 1), text);
     } else if (path === propstat && !succeeded(this.#propstat.status)) {
       this.#response.refusal ||= this.#propstat.status;
     } else if (path === propstat) {
@@ -181,7 +181,7 @@ class MultistatusReader {
       this.#response.collection ||= this.#propstat.collection;
     } else if (path === response) {
       this.responses.push({ ...this.#response, ...placeOf(this.#response.href) });
-    } else if (path === 'multistatus') {
+    } else if (path === '/multistatus') {
       this.finished = true;
     }
   }

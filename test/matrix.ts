@@ -11,6 +11,7 @@ const suites = [
   ...['combinations', 'fake-timers', 'sign-in', 'timeouts'].map((name) => `test/sign-in/${name}.test`),
   'test/frameworks/',
   'test/package/warnings.test',
+  'test/example-app/users.test',
 ];
 /** Milliseconds; only against a run that hangs. */
 const longest = 900_000;
