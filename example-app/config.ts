@@ -131,11 +131,12 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   }
 
   const databaseFile = setting('DATABASE_FILE');
-  if (databaseFile && !hasSQLite) problems.push('DATABASE_FILE needs SQLite, which Node has from 22.13 on.');
   if (databaseFile && redisURL) {
     problems.push(
       'DATABASE_FILE and REDIS_URL are both set: with Redis, users and tokens are there for all instances.',
     );
+  } else if (databaseFile && !process.getBuiltinModule?.('node:sqlite' as 'node:fs')) {
+    problems.push('DATABASE_FILE needs SQLite, which Node has from 22.13 on.');
   }
 
   let sessionSecrets = (setting('SESSION_SECRET') ?? '').split(',').map((secret) => secret.trim());
@@ -242,8 +243,6 @@ function baseProblem(origin: string, path: string): string | undefined {
   }
   return undefined;
 }
-
-const hasSQLite = process.getBuiltinModule?.('node:sqlite' as 'node:fs') !== undefined;
 
 /** It is in the cookie's name, and sent with each request. */
 const longestBasePath = 200;

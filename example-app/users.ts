@@ -93,7 +93,7 @@ export class DatabaseUsers implements Users {
 
   /** @returns undefined where Node has no SQLite. */
   static open(file = ':memory:'): DatabaseUsers | undefined {
-    const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown;
+    const sqlite = process.getBuiltinModule?.('node:sqlite' as 'node:fs') as unknown;
     const { DatabaseSync } = (sqlite ?? {}) as { DatabaseSync?: new (file: string) => Database };
     return DatabaseSync && new DatabaseUsers(new DatabaseSync(file));
   }

@@ -155,6 +155,11 @@ describe('readConfig', () => {
   it.each<[mistake: string, environment: Record<string, string>, named: string]>([
     ['a port that is none', { PORT: 'http' }, 'PORT'],
     ['a port too high', { PORT: '65536' }, 'PORT'],
+    [
+      'a database beside Redis',
+      { DATABASE_FILE: 'x.sqlite', REDIS_URL: 'redis://localhost', SESSION_SECRET: secret },
+      'DATABASE_FILE',
+    ],
     ['an address to listen at that is none', { LISTEN_ADDRESS: '127.0.0.1:3000' }, 'LISTEN_ADDRESS'],
     [
       'a socket whose name the system would cut off',

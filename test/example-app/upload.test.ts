@@ -212,6 +212,15 @@ describe('an upload', () => {
     expect([page.status, page.text]).toEqual([400, expect.stringContaining('No file was chosen.')]);
   });
 
+  it.each([1, 1_000_000])('whose script says that it is %d bytes, when it is not, is refused', async (size) => {
+    const body = uploadBody([{ name: 'new.txt', content: 'x'.repeat(1000) }], { script: true })
+      .toString()
+      .replace('\r\n1000\r\n', `\r\n${size}\r\n`);
+    const page = await browser.stay(folder(), { method: 'POST', headers: uploadHeaders({ script: true }), body });
+    expect([page.status, outcomes(page)[0]?.outcome]).toEqual([502, 'unavailable']);
+    expect(await names()).toEqual(untouched);
+  });
+
   it('into a folder that is not there says so', async () => {
     const page = await upload(browser, `${app.url}/folders/Gone`, [{ name: 'x.txt', content: 'x' }], { script: true });
     expect([page.status, outcomes(page)[0]?.outcome]).toEqual([404, 'missing']);
