@@ -236,8 +236,8 @@ describeWith('redis-server', 'redis-cli')('a session that cannot be read', () =>
         how,
         key,
         garble: async () => {
-          await client.del(key);
-          await client.sendCommand(command(key));
+          // At once: the app writes one of its keys every second.
+          await client.multi().del(key).addCommand(command(key)).exec();
         },
       })),
     );
