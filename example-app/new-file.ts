@@ -33,6 +33,8 @@ export class NewFile {
   readonly #part: string[];
   readonly #webDAV: WebDAV;
   readonly #ask: Ask;
+  /** What PowerFolder was asked with last. */
+  #accessToken = '';
 
   /** @param folder The names on the way to the folder. */
   constructor(file: SentFile, folder: string[], { webDAV, ask }: { webDAV: WebDAV; ask: Ask }) {
@@ -40,7 +42,11 @@ export class NewFile {
     this.#target = [...folder, file.name];
     this.#part = [...folder, `upload-${randomUUID()}.part`];
     this.#webDAV = webDAV;
-    this.#ask = ask;
+    this.#ask = (call, options) =>
+      ask((accessToken) => {
+        this.#accessToken = accessToken;
+        return call(accessToken);
+      }, options);
   }
 
   /** @throws {PowerFolderError} `sign_in_again` */
@@ -119,8 +125,13 @@ export class NewFile {
   async #removePart(log: Logger, answered: boolean): Promise<void> {
     for (const wait of answered ? [0] : [0, 1000, 5000]) {
       await pause(wait);
+      const remove = (accessToken: string) => this.#webDAV.remove(accessToken, this.#part);
       try {
-        await this.#ask((accessToken) => this.#webDAV.remove(accessToken, this.#part));
+        // Whoever has signed out meanwhile wants nothing left behind either.
+        await this.#ask(remove).catch((error) => {
+          if (!isAccessEnded(error)) throw error;
+          return remove(this.#accessToken);
+        });
       } catch (error) {
         if (error instanceof WebDAVError && error.status === 404) continue;
         log.warn({ err: error }, 'a part of an upload may have been left behind');

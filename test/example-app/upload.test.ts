@@ -289,6 +289,16 @@ describe('when PowerFolder', () => {
   });
 });
 
+it('somebody who signs out while a file is on its way leaves nothing behind', async () => {
+  front.answer = ({ method }) => (method === 'PUT' ? 'slowly' : undefined);
+  const sent = upload(browser, folder(), [{ name: 'new.bin', content: Buffer.alloc(3_000_000, 'x') }]);
+  await until(() => front.asked.some(({ method }) => method === 'PUT'));
+  await browser.submit(await browser.visit(`${app.url}/account`), 'Sign out');
+  expect((await sent).status).toBe(401);
+  browser = await signedIn({ url: app.url, powerFolder });
+  expect(await names()).toEqual(untouched);
+});
+
 it.each(['at once', 'in the midst of the file'])('a visitor who goes away %s leaves nothing behind', async (when) => {
   const body = uploadBody([{ name: 'new.bin', content: Buffer.alloc(3_000_000, 'x') }]);
   const sent = request(folder(), {
