@@ -89,17 +89,19 @@ export function* read({ content }: File, start: number, end: number): Generator<
   }
 }
 
-const types: Record<string, string> = {
-  csv: 'text/csv;charset=utf-8',
-  jpg: 'image/jpeg',
-  md: 'text/markdown;charset=utf-8',
-  pdf: 'application/pdf',
-  png: 'image/png',
-  txt: 'text/plain;charset=utf-8',
-};
+const types = new Map(
+  Object.entries({
+    csv: 'text/csv;charset=utf-8',
+    jpg: 'image/jpeg',
+    md: 'text/markdown;charset=utf-8',
+    pdf: 'application/pdf',
+    png: 'image/png',
+    txt: 'text/plain;charset=utf-8',
+  }),
+);
 
 export function typeOf(name: string): string {
-  return types[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream';
+  return types.get(name.slice(name.lastIndexOf('.') + 1).toLowerCase()) ?? 'application/octet-stream';
 }
 
 const png = Buffer.from(

@@ -58,7 +58,8 @@ export function optionsFromReport(report: unknown): PowerFolderServerOptions {
   const expiresIn = at('tokens', 'expiresIn');
   const unit = expiresIn === 'none' ? 'none' : oneOf(at('tokens', 'expiresIn', 'unit'), ['seconds', 'milliseconds']);
   if (unit) options.expiresIn = unit;
-  const lifetime = lifetimes[String(at('tokens', 'expiresIn', 'lifetime'))];
+  const word = String(at('tokens', 'expiresIn', 'lifetime'));
+  const lifetime = Object.hasOwn(lifetimes, word) ? lifetimes[word] : undefined;
   if (lifetime !== undefined) options.accessTokenLifetime = lifetime;
 
   if (statusOf('webdav', 'depth0') === 401) options.tokenLogin = false;
@@ -95,7 +96,7 @@ function charactersOf(member: unknown): string {
     'A-Z': 'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
   };
   if (typeof member !== 'string') return '';
-  return ranges[member] ?? (/^[!-~]$/.test(member) ? member : '');
+  return (Object.hasOwn(ranges, member) && ranges[member]) || (/^[!-~]$/.test(member) ? member : '');
 }
 
 function random(characters: string, length: number): string {

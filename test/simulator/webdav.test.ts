@@ -322,3 +322,24 @@ describe('startPowerFolderServer: WebDAV', () => {
     });
   });
 });
+
+it.each(['constructor', '__proto__', 'toString', 'a.constructor', 'hasOwnProperty'])(
+  'a file may be called like a member of every object: %s',
+  async (name) => {
+    const files = Object.defineProperty({}, name, { value: 'text', enumerable: true });
+    const server = await startPowerFolderServer({
+      autoApprove: 'ada',
+      accounts: [{ username: 'ada', password: 'x', files }],
+    });
+    try {
+      const { access_token } = await newTokens(server);
+      const get = (method: string) =>
+        fetch(`${server.url}/webdav/${name}`, { method, headers: { Authorization: `Bearer ${access_token}` } });
+      const [file, properties] = [await get('GET'), await get('PROPFIND')];
+      expect([file.status, file.headers.get('content-type')]).toEqual([200, 'application/octet-stream']);
+      expect([await file.text(), properties.status]).toEqual(['text', 207]);
+    } finally {
+      await server.close();
+    }
+  },
+);
