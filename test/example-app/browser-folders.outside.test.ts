@@ -76,7 +76,7 @@ scene('a folder', () => {
     expect([await names(page), await page.locator('.count').innerText()]).toEqual([['b 10.txt'], '1 of 5 entries']);
     await field.fill('xyz');
     expect(await names(page)).toEqual([]);
-    await page.getByText('No name has this in it.').waitFor();
+    await page.getByText('No name contains this text.').waitFor();
     await field.fill('');
     expect([(await names(page)).length, await page.locator('.count').innerText()]).toEqual([5, '5 entries']);
     // All of it was here already.

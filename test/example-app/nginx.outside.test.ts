@@ -13,6 +13,7 @@ import { freePort } from '../support/free-port.ts';
 import { describeWith, findProgram } from '../support/programs.ts';
 import { type Redis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
+import { upload } from '../support/upload.ts';
 
 const repository = join(__dirname, '../..');
 const page = readFileSync(join(repository, 'docs/deployment.md'), 'utf8');
@@ -179,6 +180,49 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
     expect(href).toContain('50%252F');
     const opened = await browser.visit(new URL(url).origin + href);
     expect([opened.status, opened.text]).toEqual([200, expect.stringContaining('This folder is empty.')]);
+  });
+
+  it('takes large files, and does not keep them', async () => {
+    const browser = new Browser(sameOrigin);
+    await logInAndAllow(browser, await browser.visit(`${url}/folders`), ada);
+    const folder = `${url}/folders/${encodeURIComponent('50%2F & #1 ü?')}`;
+    const content = Buffer.alloc(5_000_000, 'x');
+    const page = await upload(browser, folder, [{ name: 'large.bin', content }]);
+    expect([page.status, page.headers['location']]).toEqual([
+      303,
+      `/app/folders/${encodeURIComponent('50%2F & #1 ü?')}?uploaded=1`,
+    ]);
+    const back = await browser.visit(`${folder.replace('/folders/', '/files/')}/large.bin`);
+    expect([back.status, back.text.length]).toEqual([200, 5_000_000]);
+  });
+
+  it('lets the frame of a page through before the listing is there', async () => {
+    const browser = new Browser(sameOrigin);
+    await logInAndAllow(browser, await browser.visit(`${url}/folders`), ada);
+    const delay = 2000;
+    const entry = (href: string) =>
+      `<D:response><D:href>${href}</D:href><D:propstat><D:prop><D:resourcetype><D:collection/></D:resourcetype></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>`;
+    const listing = `<D:multistatus xmlns:D="DAV:">${entry('/webdav/')}${entry('/webdav/Late/')}</D:multistatus>`;
+    powerFolder.failNext('webdav', {
+      status: 207,
+      headers: { 'content-type': 'text/xml' },
+      chunked: ['', listing],
+      everyMs: delay,
+    });
+    const started = performance.now();
+    const { body } = await request(`${url}/folders`, {
+      headers: { cookie: browser.cookies(url), 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
+    });
+    let text = '';
+    let first = 0;
+    for await (const chunk of body) {
+      text += chunk;
+      if (!first && text.includes('</h1>')) first = performance.now() - started;
+    }
+    const last = performance.now() - started;
+    expect(text).toContain('>Late</span>');
+    // Whatever the machine does: between the two lies what PowerFolder takes, or most of it.
+    expect(last - first).toBeGreaterThan(delay / 2);
   });
 
   it('reaches instances that listen for nobody else', async () => {
