@@ -24,7 +24,6 @@ export function useLanguage({ basePath: base }: Pick<Config, 'basePath'>): Reque
     Object.assign(res.locals, { lang, t: languages[lang], format: formats[lang], others, named });
     // The address of a sign-in's answer holds its code and is no place to return to.
     res.locals['here'] = returnPath(req.originalUrl, base) ?? `${base}/`;
-    res.set({ 'Content-Language': lang, Vary: 'Accept-Language, Cookie' });
     next();
   };
 }

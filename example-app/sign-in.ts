@@ -65,10 +65,19 @@ export function createPassport(strategy: PowerFolderStrategy): passport.Authenti
   return authenticator;
 }
 
-/** Lets signed-in visitors pass; others sign in and come back. */
-export function requireSignIn(base: string): RequestHandler {
+/**
+ * Lets signed-in visitors pass, and others sign in and come back.
+ *
+ * @param isAllowed Who may pass, if not everybody: `(user) => user.role === 'admin'`.
+ */
+export function requireSignIn(base: string, isAllowed: (user: SignedInUser) => boolean = () => true): RequestHandler {
   return (req, res, next) => {
-    if (req.user) return next();
+    const user = currentUser(req);
+    if (user && isAllowed(user)) return next();
+    if (user) {
+      const [title, message] = textsOf(res).errors.notAllowed;
+      return res.status(403).render('error', { title, message });
+    }
     requireVisit(req, res, () => {
       res.redirect(`${base}/auth/powerfolder?returnTo=${encodeURIComponent(req.originalUrl)}`);
     });

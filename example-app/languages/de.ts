@@ -171,6 +171,7 @@ export const de: Texts = {
       'Bitte melden Sie sich an',
       'Das hier ist für angemeldete Personen. Bitte öffnen Sie es als eigene Seite, um sich anzumelden.',
     ],
+    notAllowed: ['Diese Seite ist nicht für Sie', 'Ihr Konto darf diese Seite nicht öffnen.'],
     accessEnded: [
       'Bitte melden Sie sich erneut an',
       'PowerFolder erkennt den Zugang dieser App zu Ihrem Konto nicht mehr an.',

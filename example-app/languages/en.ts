@@ -162,6 +162,7 @@ export const en = {
       'Please sign in',
       'This is for people who are signed in. Please open it as a page of its own to sign in.',
     ],
+    notAllowed: ['This is not for you', 'Your account may not open this page.'],
     accessEnded: ['Please sign in again', 'PowerFolder does not accept this app’s access to your account any more.'],
     tooMany: [
       'Please wait a minute',
