@@ -2,9 +2,11 @@
 const field = document.querySelector('.filter [name=filter]');
 
 /** Puts the listing of another address in the place of this one, or goes there if it cannot be had. */
-export async function showListing(url) {
+export async function showListing(url, isWanted = () => true) {
   const answer = await fetch(url, { redirect: 'manual' }).catch(() => undefined);
   const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), 'text/html');
+  // Somebody has typed on meanwhile.
+  if (!isWanted()) return;
   const listing = page?.getElementById('listing');
   if (!listing) return location.assign(url);
   document.getElementById('listing').replaceWith(listing);
@@ -25,6 +27,17 @@ function filterRows() {
   const count = document.querySelector('.count');
   count.textContent = wanted ? count.dataset.found.replace('{n}', found) : count.dataset.all;
   document.querySelector('.nothing').hidden = found > 0;
+  // Sorting and reloading keep what was typed.
+  for (const link of document.querySelectorAll('.entries th a')) link.href = withFilter(link.href);
+  history.replaceState(null, '', withFilter(location.href));
+}
+
+function withFilter(address) {
+  const url = new URL(address);
+  url.searchParams.delete('page');
+  if (field.value.trim()) url.searchParams.set('filter', field.value.trim());
+  else url.searchParams.delete('filter');
+  return url.href;
 }
 
 if (field) {
@@ -38,8 +51,8 @@ if (field) {
       const url = new URL(field.form.action);
       url.search = new URLSearchParams(new FormData(field.form));
       asked = url.href;
-      await showListing(url.href);
       history.replaceState(null, '', asked);
+      await showListing(asked, () => asked === url.href);
     }, 300);
   });
   if (field.dataset.whole === 'true') {

@@ -81,6 +81,13 @@ scene('a folder', () => {
     expect([(await names(page)).length, await page.locator('.count').innerText()]).toEqual([5, '5 entries']);
     // All of it was here already.
     expect(app.powerFolder.requests.length).toBe(asked);
+    await field.fill('txt');
+    await follow(page, 'Size');
+    await page.waitForURL(/sort=size/);
+    expect([await names(page), await field.inputValue()]).toEqual([
+      ['Äpfel.txt', 'b 10.txt', 'Zebra.txt', 'b 9.txt'],
+      'txt',
+    ]);
   });
 
   it('with more than one page is filtered as a whole', async () => {
@@ -98,6 +105,30 @@ scene('a folder', () => {
     expect(await names(page)).toEqual(['Entry 45.txt', 'Entry 450.txt']);
     await follow(page, 'Show all');
     await until(async () => (await names(page)).length === 200);
+  });
+
+  it('shows what was typed last, also when an earlier answer comes later', async () => {
+    const app = await site({ accounts: [account] });
+    const page = await open(app, '/folders/Long');
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const early = page.waitForRequest(/filter=entry\+4$/);
+    await page.route(/filter=entry\+4$/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    const field = page.getByRole('searchbox', { name: 'Filter by name' });
+    await field.fill('entry 4');
+    const request = await early;
+    await field.fill('entry 44');
+    await until(async () => (await names(page)).length === 11);
+    release();
+    await request.response();
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 50))');
+    expect((await names(page)).length).toBe(11);
+    expect(new URL(page.url()).searchParams.get('filter')).toBe('entry 44');
   });
 
   it('is filtered without JavaScript by a button, and turned page by page', async () => {
