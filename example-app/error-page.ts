@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import { returnPath } from 'passport-powerfolder';
 import type { AppConfig } from './config.ts';
 import { textsOf } from './language.ts';
-import type { Texts } from './languages/en.ts';
+import type { Pair, Texts } from './languages/en.ts';
 import { dropSession, SessionEnded } from './session-store.ts';
 import { signInURL } from './sign-in.ts';
 import { StorageError } from './storage.ts';
@@ -38,7 +38,7 @@ export function errorPage({ basePath: base }: AppConfig): ErrorRequestHandler {
 /** What the page about an error says, and its status. It is logged here. */
 export function explain(error: unknown, req: Request, res: Response, base: string) {
   const { status, text } = kindOf(error, textsOf(res).errors);
-  const [title = '', message = ''] = text;
+  const [title, message] = text;
   if (status >= 500) req.log.error({ err: error }, 'failed');
   // The callback cannot be repeated, its code is used; other pages can, but for what is not there or not allowed.
   const final = error instanceof WebDAVError && status < 500;
@@ -47,7 +47,7 @@ export function explain(error: unknown, req: Request, res: Response, base: strin
   return { status, title, message, retry, signIn: isAccessEnded(error), reference: req.id };
 }
 
-function kindOf(error: unknown, errors: Texts['errors']): { status: number; text: string[] } {
+function kindOf(error: unknown, errors: Texts['errors']): { status: number; text: Pair } {
   if (error instanceof StorageError) return { status: 503, text: errors.storage };
   if (isAccessEnded(error)) return { status: 401, text: errors.accessEnded };
   const status = Number((error as { status?: unknown }).status);

@@ -41,7 +41,9 @@ export function createStrategy(config: AppConfig, users: Users): PowerFolderStra
       spaceUsed: bytes(account['spaceUsed']),
       spaceAllowed: bytes(account['spaceAllowed']),
     };
-    return await users.signIn(user, tokens);
+    const known = await users.signIn(user, tokens);
+    if (known === false || isSignedInUser(known)) return known;
+    throw new TypeError('signIn of the users gave neither a user nor false, so nobody is signed in');
   });
 }
 

@@ -2,6 +2,9 @@
 const number = new Intl.NumberFormat('en');
 const count = (n: number, one: string, many: string) => `${n === 1 ? one : `${number.format(n)} ${many}`}`;
 
+/** A heading, and what stands below it. */
+export type Pair = [heading: string, text: string];
+
 export const en = {
   name: 'English',
   /** The locale of dates, sizes and the order of names. */
@@ -27,14 +30,15 @@ export const en = {
     account: 'Your account',
     aboutAccount: 'Who you are to this app, how much space you have, and how long this app may use your account.',
     forWhom: 'For people with a PowerFolder account',
-    headline: ['Your folders,', 'one', 'sign-in', 'away.'],
+    /** The first and the third stay on one line each. */
+    headline: ['Your folders,', 'one', 'sign-in', 'away.'] satisfies [string, string, string, string],
     lead: 'Use the account you already have. There is nothing to register, and no new password to remember.',
     signIn: 'Sign in with PowerFolder',
     facts: [
       ['Your password stays there', 'You type it at {host}, never here.'],
       ['You decide', 'PowerFolder asks you before this app may see your account and your folders.'],
       ['You can leave', 'Signing out makes this app forget its access to your account at once.'],
-    ],
+    ] satisfies Pair[],
   },
 
   account: {
@@ -188,7 +192,7 @@ export const en = {
     412: ['This has changed', 'The file is not the one any more that was asked for.'],
     416: ['This part is not there', 'The file is shorter than what was asked for.'],
     423: ['This is locked', 'Somebody is working on this folder or file at the moment. Please come back later.'],
-  },
+  } satisfies Record<string, string | Pair>,
 };
 
 export type Texts = typeof en;

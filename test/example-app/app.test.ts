@@ -228,6 +228,34 @@ describe('a sign-in that fails', () => {
 
   const codes = (app: Example) => app.log.flatMap((line) => /"sign-in failed","code":"(\w+)"/.exec(line)?.[1] ?? []);
 
+  /** The app with a `signIn` of somebody's own. */
+  async function signInAs(known: unknown): Promise<[page: Page, app: Example, browser: Browser]> {
+    const app = await startExample({
+      changeUsers: (users) => Object.assign(Object.create(users), { signIn: async () => known }),
+    });
+    running.push(app);
+    const browser = app.browser();
+    return [await browser.visit(await authorizationResponse(browser, app)), app, browser];
+  }
+
+  it('tells whom the app’s own users refuse', async () => {
+    const [page, app, browser] = await signInAs(false);
+    expectClearPage(page, 401, 'This PowerFolder account may not sign in here.');
+    expect(codes(app)).toEqual(['verify_refused']);
+    expect((await browser.visit(app.url)).text).toContain('Sign in with PowerFolder');
+  });
+
+  it.each([undefined, null, true, 1, 'ada', {}, [], { id: '' }, { id: 1, displayName: 'Ada', emails: [] }])(
+    'signs nobody in when the app’s own users give %j, and says why in the log',
+    async (known) => {
+      const [page, app, browser] = await signInAs(known);
+      expectClearPage(page, 500, 'Something went wrong');
+      expect(app.log.join()).toContain('neither a user nor false');
+      expect(app.sessions.all()).toEqual([]);
+      expect((await browser.visit(app.url)).text).toContain('Sign in with PowerFolder');
+    },
+  );
+
   it.each(['path', 'query'] as const)('says so when the visitor declined, answered as a %s', async (callbackStyle) => {
     const app = await example({ callbackStyle });
     const browser = app.browser();

@@ -13,7 +13,7 @@ import { createLogger } from '../../example-app/logging.ts';
 import { openSessionStore } from '../../example-app/session-store.ts';
 import type { MemoryStorage } from '../../example-app/storage.ts';
 import type { SignedInUser } from '../../example-app/user.ts';
-import { StoredUsers } from '../../example-app/users.ts';
+import { StoredUsers, type Users } from '../../example-app/users.ts';
 import { Browser, type Page } from './browser.ts';
 import { type Relay, startRelay } from './relay.ts';
 
@@ -53,6 +53,7 @@ export async function startExample({
   environment = {},
   strategy = {},
   path = '',
+  changeUsers = (users) => users,
 }: {
   server?: PowerFolderServerOptions;
   /** The path of BASE_URL. */
@@ -61,6 +62,8 @@ export async function startExample({
   environment?: Record<string, string>;
   /** Options of the strategy that the app has no setting for. */
   strategy?: { timeout?: number };
+  /** Users of an application's own, made of those that the app has. */
+  changeUsers?: (users: Users) => Users;
 } = {}): Promise<Example> {
   const started = await startPowerFolderServer(serverOptions);
   const relay = behindRelay ? await startRelay(started.url) : undefined;
@@ -81,7 +84,7 @@ export async function startExample({
   const log: string[] = [];
   const logger = createLogger({ write: (line) => log.push(line) });
   const sessionStore = openSessionStore(config, logger);
-  const users = new StoredUsers(sessionStore.storage, logger);
+  const users = changeUsers(new StoredUsers(sessionStore.storage, logger));
   const powerFolderConfig = { ...config.powerFolder, ...strategy };
   const appConfig = { ...config, powerFolder: powerFolderConfig };
   server.on('request', createApp(appConfig, { sessionStore, users, log: logger }));
