@@ -157,7 +157,10 @@ export const de: Texts = {
     signInAgain: 'Erneut anmelden',
     toStart: 'Zur Startseite',
     reference: 'Wenn Sie um Hilfe bitten, nennen Sie diese Referenz:',
-    notFound: ['Hier ist nichts', 'Vielleicht ist die Adresse falsch geschrieben, oder die Seite ist umgezogen.'],
+    notFound: [
+      'Diese Seite gibt es nicht',
+      'Vielleicht ist die Adresse falsch geschrieben, oder die Seite ist umgezogen.',
+    ],
     foreign: [
       'Das kam von einer anderen Website',
       'Die Anfrage stammt nicht von einer Seite dieser App. Daher ist nichts geschehen.',

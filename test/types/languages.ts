@@ -11,7 +11,7 @@ export const withoutPart: Texts = others;
 export const withoutText: Texts = { ...de, home: { ...home, welcome: undefined } };
 
 // @ts-expect-error: a heading has no text below it.
-export const withoutHalf: Texts = { ...de, errors: { ...de.errors, notFound: ['Hier ist nichts'] } };
+export const withoutHalf: Texts = { ...de, errors: { ...de.errors, notFound: ['Diese Seite gibt es nicht'] } };
 
 // @ts-expect-error: a sentence does not take its number.
 export const withoutNumber: Texts = { ...de, folders: { ...de.folders, entries: 'Einträge' } };
