@@ -96,16 +96,27 @@ function decoderFor(start: Buffer, contentType = ''): TextDecoder {
   return new TextDecoder(mark ?? charset ?? declared);
 }
 
-/** Where something is in the document: the names of WebDAV's elements, '' for those of others. */
-const response = '/multistatus/response';
-const propstat = `${response}/propstat`;
-const texts = new Set([
-  `${response}/href`,
-  `${response}/status`,
-  `${propstat}/status`,
-  ...['resourcetype', 'getcontentlength', 'getlastmodified', 'creationdate'].map((name) => `${propstat}/prop/${name}`),
-]);
-const known = new Set([response, propstat, `${propstat}/prop`, ...texts]);
+/** An element of WebDAV's that is read, with those that are read in it. */
+interface Element {
+  name: string;
+  /** Whether its text is of use. */
+  text: boolean;
+  children: Map<string, Element>;
+}
+
+function element(name: string, children: Element[], text = false): Element {
+  return { name, text, children: new Map(children.map((child) => [child.name, child])) };
+}
+
+const text = (name: string, ...children: Element[]) => element(name, children, true);
+const collection = element('collection', []);
+const [size, changed, created] = ['getcontentlength', 'getlastmodified', 'creationdate'].map((name) => text(name));
+const prop = element('prop', [text('resourcetype', collection), size, changed, created] as Element[]);
+const [href, status, outcome] = [text('href'), text('status'), text('status')];
+const propstat = element('propstat', [prop, outcome]);
+const response = element('response', [href, status, propstat]);
+const multistatus = element('multistatus', [response]);
+const document = element('', [multistatus]);
 
 class MultistatusReader {
   readonly responses: Response[] = [];
@@ -113,9 +124,9 @@ class MultistatusReader {
   finished = false;
   /** Of entities it resolves the five of XML, and characters by number. */
   readonly #parser = new SaxesParser({ xmlns: true, position: false });
-  /** Where the document has come to, and how one gets back there from what is open, outermost first. */
-  #path = '';
-  readonly #outer: string[] = [];
+  /** The innermost element that is open, if it is read, and those around it. */
+  #element: Element | undefined = document;
+  readonly #outer: (Element | undefined)[] = [];
   #response = newResponse();
   #propstat = newPropstat();
   /** The text of the element that is open, if it is of use. */
@@ -127,61 +138,61 @@ class MultistatusReader {
   constructor() {
     this.#parser.on('opentag', (tag) => this.#begin(tag));
     this.#parser.on('closetag', () => this.#end());
-    this.#parser.on('text', (text) => this.#read(text));
-    this.#parser.on('cdata', (text) => this.#read(text));
+    this.#parser.on('text', (content) => this.#read(content));
+    this.#parser.on('cdata', (content) => this.#read(content));
     this.#parser.on('error', () => {
       // Elsewhere, as in an owner's name that the server did not escape, it does no harm.
-      if (known.has(this.#path)) this.#response.garbled = true;
+      if (this.#element && this.#outer.length > 1) this.#response.garbled = true;
       this.#errors++;
       if (this.#errors > mostErrors) throw new Error('no XML');
     });
   }
 
-  write(text: string): void {
+  write(content: string): void {
     // The parser keeps in memory what has not ended.
-    this.#pending += text.length;
-    this.#parser.write(text);
+    this.#pending += content.length;
+    this.#parser.write(content);
     if (this.#pending > longestPiece) throw new Error('a piece without an end');
   }
 
   #begin({ uri, local }: SaxesTagNS): void {
     this.#pending = 0;
-    this.#outer.push(this.#path);
-    this.#path += uri === 'DAV:' ? `/${local}` : '/';
-    const path = this.#path;
-    if (!path.startsWith('/multistatus') || this.#outer.length > deepestElement) throw new Error('no multistatus');
-    if (path === response) this.#response = newResponse();
-    else if (path === propstat) this.#propstat = newPropstat();
-    else if (path === `${propstat}/prop/resourcetype/collection`) this.#propstat.collection = true;
-    else if (texts.has(path)) this.#text = '';
+    this.#outer.push(this.#element);
+    this.#element = uri === 'DAV:' ? this.#element?.children.get(local) : undefined;
+    if (this.#outer.length === 1 && !this.#element) throw new Error('no multistatus');
+    if (this.#outer.length > deepestElement) throw new Error('too deep');
+    if (this.#element === response) this.#response = newResponse();
+    else if (this.#element === propstat) this.#propstat = newPropstat();
+    else if (this.#element === collection) this.#propstat.collection = true;
+    else if (this.#element?.text) this.#text = '';
   }
 
-  #read(text: string): void {
+  #read(content: string): void {
     this.#pending = 0;
     if (this.#text === undefined) return;
-    if (this.#text.length + text.length > longestText) this.#response.garbled = true;
-    else this.#text += text;
+    if (this.#text.length + content.length > longestText) this.#response.garbled = true;
+    else this.#text += content;
   }
 
   #end(): void {
     this.#pending = 0;
-    const path = this.#path;
-    this.#path = this.#outer.pop() as string;
-    if (texts.has(path)) {
-      const text = trimmed(this.#text ?? '');
+    const ended = this.#element;
+    this.#element = this.#outer.pop();
+    if (ended?.text) {
+      const content = trimmed(this.#text ?? '');
       this.#text = undefined;
-      if (path === `${response}/href`) this.#response.href ||= text;
-      else if (path === `${response}/status`) this.#response.status = text;
-      else if (path === `${propstat}/status`) this.#propstat.status = text;
-      else this.#propstat.properties.set(path.slice(path.lastIndexOf('/') + 1), text);
-    } else if (path === propstat && !succeeded(this.#propstat.status)) {
+      if (ended === href) this.#response.href ||= content;
+      else if (ended === status) this.#response.status = content;
+      else if (ended === outcome) this.#propstat.status = content;
+      else this.#propstat.properties.set(ended.name, content);
+    } else if (ended === propstat && !succeeded(this.#propstat.status)) {
       this.#response.refusal ||= this.#propstat.status;
-    } else if (path === propstat) {
-      for (const [name, text] of this.#propstat.properties) this.#response.properties.set(name, text);
+    } else if (ended === propstat) {
+      for (const [name, content] of this.#propstat.properties) this.#response.properties.set(name, content);
       this.#response.collection ||= this.#propstat.collection;
-    } else if (path === response) {
+    } else if (ended === response) {
       this.responses.push({ ...this.#response, ...placeOf(this.#response.href) });
-    } else if (path === '/multistatus') {
+    } else if (ended === multistatus) {
       this.finished = true;
     }
   }
@@ -189,11 +200,14 @@ class MultistatusReader {
 
 /** Without what is white space to XML: a name may end in other spaces. */
 function trimmed(text: string): string {
-  const isSpace = (at: number) => ' \t\r\n'.includes(text.charAt(at));
   let [start, end] = [0, text.length];
-  while (start < end && isSpace(start)) start++;
-  while (start < end && isSpace(end - 1)) end--;
+  while (start < end && isSpace(text, start)) start++;
+  while (start < end && isSpace(text, end - 1)) end--;
   return text.slice(start, end);
+}
+
+function isSpace(text: string, at: number): boolean {
+  return ' \t\r\n'.includes(text.charAt(at));
 }
 
 function newResponse(): Response {
@@ -257,6 +271,7 @@ function placeOf(href: string): { path: string[]; name: string | undefined } {
 }
 
 function decoded(segment: string): string | undefined {
+  if (!segment.includes('%')) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {
