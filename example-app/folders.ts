@@ -7,6 +7,7 @@ import { fileRoutes, isShown } from './files.ts';
 import { FolderAccess, namesIn } from './folder-access.ts';
 import { type Format, formatOf } from './language.ts';
 import type { Entry, Folder } from './listing.ts';
+import { largestFile } from './new-file.ts';
 import { requireSignIn } from './sign-in.ts';
 import { isAccessEnded } from './tokens.ts';
 import { uploadRoutes } from './upload.ts';
@@ -67,6 +68,7 @@ export function folderRoutes(config: AppConfig, keeper: PowerFolderTokenKeeper<s
       // The folder that holds all others is no place for files.
       uploadable: names.length > 0,
       find: link('find', names),
+      largestFile,
       uploaded: Number(/^\d{1,3}$/.exec(String(req.query['uploaded']))?.[0] ?? 0),
       columns: sorts.map((sort) => {
         const sorted = view.sort === sort && (view.descending ? 'descending' : 'ascending');

@@ -12,6 +12,8 @@ import { isAccessEnded } from './tokens.ts';
 import type { WebDAV } from './webdav.ts';
 import { WebDAVError } from './webdav-error.ts';
 
+/** Bytes. */
+export const largestFile = 2 * 1024 ** 3;
 /** How long nothing may arrive from the visitor, or be taken or answered by PowerFolder, in ms. */
 export const longestPause = 120_000;
 
@@ -53,6 +55,7 @@ export class NewFile {
   async save(log: Logger): Promise<Outcome> {
     const { name, replace } = this.#file;
     if (!isSendable(name) || /\p{Cc}/u.test(name) || Buffer.byteLength(name) > longestName) return 'name';
+    if ((this.#file.size ?? 0) > largestFile) return 'large';
     let answered = true;
     try {
       const refused = await this.#refusal();

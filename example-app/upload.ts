@@ -5,10 +5,8 @@ import busboy from 'busboy';
 import { type Request, type RequestHandler, Router } from 'express';
 import { type FolderAccess, namesIn } from './folder-access.ts';
 import { textsOf } from './language.ts';
-import { type Ask, longestPause, NewFile, type Outcome, type SentFile } from './new-file.ts';
+import { type Ask, largestFile, longestPause, NewFile, type Outcome, type SentFile } from './new-file.ts';
 
-/** Bytes of one file. */
-const largestFile = 2 * 1024 ** 3;
 const mostFiles = 200;
 
 /** What is answered when a file came to this. */
@@ -67,7 +65,8 @@ interface SavedFile {
 
 /** Has the files of a form saved as they arrive, one after the other. What stands before a file in the form is about it. */
 async function readForm(req: Request, save: (file: SentFile) => Promise<SavedFile>): Promise<SavedFile[]> {
-  const limits = { fileSize: largestFile, files: mostFiles, fields: 2 * mostFiles, fieldSize: 100 };
+  // At its limit the parser says that there was more, whether there was or not.
+  const limits = { fileSize: largestFile + 1, files: mostFiles, fields: 2 * mostFiles, fieldSize: 100 };
   let parser: busboy.Busboy;
   try {
     parser = busboy({ headers: req.headers, defParamCharset: 'utf8', limits });

@@ -64,6 +64,10 @@ const isThere = async ({ name }) => {
 
 /** @returns whether the file is in the folder now. */
 async function upload(file, item) {
+  if (file.size > form.dataset.largest) {
+    item.tell(texts.outcomes.large, 'failed');
+    return false;
+  }
   let replace = form.elements.replace.checked;
   for (;;) {
     const exists = { outcome: 'exists', message: texts.outcomes.exists };

@@ -9,9 +9,10 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfolder/testing';
@@ -153,3 +154,55 @@ for (const name of Object.keys(webDAVServers) as WebDAVServerName[]) {
     });
   });
 }
+
+describeWith(...webDAVServers.nginx.needs)('a file of the largest size', () => {
+  it('arrives, and one byte more does not', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'passport-powerfolder-upload-'));
+    if (nobody.uid !== undefined) chownSync(root, nobody.uid, nobody.gid);
+    mkdirSync(join(root, 'Documents'));
+    if (nobody.uid !== undefined) chownSync(join(root, 'Documents'), nobody.uid, nobody.gid);
+    const real = await startWebDAVServer('nginx', { folder: root, contextPath: '', writable: true });
+    const powerFolder = await startPowerFolderServer();
+    const front = await startWebDAVFront(real, powerFolder);
+    const app = await startExampleProcess(powerFolder, { POWERFOLDER_URL: front.url, LISTEN_ADDRESS: '127.0.0.1' });
+    try {
+      const browser = new Browser(sameOrigin);
+      await logInAndAllow(browser, await browser.visit(`${app.url}/auth/powerfolder`), powerFolder);
+      const send = async (size: number): Promise<number | undefined> => {
+        const [head = '', foot = ''] = uploadBody([{ name: 'large.bin', content: 'CONTENT' }])
+          .toString()
+          .split('CONTENT');
+        const sent = request(`${app.url}/folders/Documents`, {
+          method: 'POST',
+          headers: {
+            ...uploadHeaders(),
+            ...sameOrigin,
+            cookie: browser.cookies(app.url),
+            'content-length': String(head.length + size + foot.length),
+          },
+        });
+        const answered = once(sent, 'response');
+        const megabyte = Buffer.alloc(1024 * 1024);
+        sent.write(head);
+        for (let left = size; left > 0; left -= megabyte.length) {
+          if (!sent.write(megabyte.subarray(0, left))) await once(sent, 'drain');
+        }
+        sent.end(foot);
+        const [answer] = (await answered) as [IncomingMessage];
+        answer.resume();
+        return answer.statusCode;
+      };
+      const largest = 2 * 1024 ** 3;
+      expect(await send(largest + 1)).toBe(413);
+      expect(readdirSync(join(root, 'Documents'))).toEqual([]);
+      expect(await send(largest)).toBe(303);
+      expect(statSync(join(root, 'Documents/large.bin')).size).toBe(largest);
+    } finally {
+      await app.stop();
+      await front.close();
+      await powerFolder.close();
+      await real.close();
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
+});

@@ -148,6 +148,9 @@ describe('an upload', () => {
     const page = await upload(browser, folder(), files, { script: true });
     expect([page.status, outcomes(page).length, outcomes(page).at(-1)?.outcome]).toEqual([413, 201, 'many']);
     expect(await contentOf('199.txt')).toBe('199');
+    const last = files.slice(0, 200).map(({ name }) => ({ name: `again ${name}`, content: '' }));
+    const whole = await upload(browser, folder(), last, { script: true });
+    expect([whole.status, outcomes(whole).length]).toEqual([201, 200]);
   });
 
   it('is refused from another site', async () => {
@@ -219,6 +222,15 @@ describe('an upload', () => {
     const page = await browser.stay(folder(), { method: 'POST', headers: uploadHeaders({ script: true }), body });
     expect([page.status, outcomes(page)[0]?.outcome]).toEqual([502, 'unavailable']);
     expect(await names()).toEqual(untouched);
+  });
+
+  it('whose script says that it is larger than a file may be is refused before it is sent', async () => {
+    const body = uploadBody([{ name: 'new.txt', content: 'x'.repeat(1000) }], { script: true })
+      .toString()
+      .replace('\r\n1000\r\n', `\r\n${2 * 1024 ** 3 + 1}\r\n`);
+    front.asked.length = 0;
+    const page = await browser.stay(folder(), { method: 'POST', headers: uploadHeaders({ script: true }), body });
+    expect([page.status, outcomes(page)[0]?.outcome, front.asked]).toEqual([413, 'large', []]);
   });
 
   it('into a folder that is not there says so', async () => {
