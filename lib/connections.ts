@@ -1,10 +1,15 @@
 /** The connections to PowerFolder servers, which stay open between sign-ins: direct, or through a proxy. */
 import { createSecureContext, type SecureContext } from 'node:tls';
-// Bun has an "undici" of its own, without Client; by its file it finds the one that is installed.
-import { buildConnector, Client } from 'undici/index.js';
+import type * as Undici from 'undici';
 import { ProxyError } from './exchange-errors.ts';
 import { bare } from './json.ts';
 import type { HTTPProxy, ProxyTo } from './proxy.ts';
+
+/**
+ * Loaded with the first request: it takes four times as long as all the rest, and an application may never need it.
+ * Bun has an "undici" of its own, without Client; by its file it finds the one that is installed.
+ */
+const undici = (): typeof Undici => require('undici/index.js');
 
 /**
  * Whether a test framework's clock is in the place of `setImmediate`: undici waits for that before it uses a connection
@@ -16,7 +21,7 @@ function isClockFake(): boolean {
 
 /** A connection to a server, for one exchange. */
 export interface Connection {
-  client: Client;
+  client: Undici.Client;
   /** The proxy on the way, if there is one. */
   proxy: HTTPProxy | undefined;
   /** Ends it, also where it is still being made: nothing more is sent on it. */
@@ -45,12 +50,18 @@ export class Connections {
   readonly #proxyTo: ProxyTo | undefined;
   /** By origin, the last used one at the end. */
   readonly #idle = new Map<string, Connection[]>();
-  /** One for all, as it keeps the TLS sessions. */
-  readonly #connect: buildConnector.connector;
+  readonly #options: { timeout: number; secureContext?: SecureContext };
+  #connector: Undici.buildConnector.connector | undefined;
 
   constructor({ timeout, ca, proxyTo }: Route) {
     this.#proxyTo = proxyTo;
-    this.#connect = buildConnector(bare({ timeout, ...(ca && { secureContext: contextOf(ca) }) }));
+    this.#options = { timeout, ...(ca && { secureContext: contextOf(ca) }) };
+  }
+
+  /** One for all, as it keeps the TLS sessions. */
+  get #connect(): Undici.buildConnector.connector {
+    this.#connector ??= undici().buildConnector(bare(this.#options));
+    return this.#connector;
   }
 
   /** The one that was used last, so that others have their time to be closed; or a new one. */
@@ -66,7 +77,7 @@ export class Connections {
     const connect = proxy ? this.#connectorBy(proxy, origin, over.signal) : this.#connect;
     // A proxy is asked for a page by http itself, and for a way through to a server with https.
     const to = proxy && origin.startsWith('http:') ? proxy.origin : origin;
-    const client = new Client(to, bare({ connect, keepAliveTimeout: 70_000 }));
+    const client = new (undici().Client)(to, bare({ connect, keepAliveTimeout: 70_000 }));
     const connection: Connection = {
       client,
       proxy,
@@ -88,7 +99,7 @@ export class Connections {
   }
 
   /** Makes connections through a proxy, until they are over; what goes wrong with it is called the proxy's. */
-  #connectorBy(proxy: HTTPProxy, origin: string, over: AbortSignal): buildConnector.connector {
+  #connectorBy(proxy: HTTPProxy, origin: string, over: AbortSignal): Undici.buildConnector.connector {
     if (origin.startsWith('http:')) {
       const toProxy = this.#connectorToProxy();
       return (options, callback) =>
@@ -99,14 +110,14 @@ export class Connections {
     }
     return (options, callback) => {
       this.#tunnel(proxy, origin, over).then(
-        (httpSocket) => this.#connect({ ...options, httpSocket } as buildConnector.Options, callback),
+        (httpSocket) => this.#connect({ ...options, httpSocket } as Undici.buildConnector.Options, callback),
         (error) => callback(error, null),
       );
     };
   }
 
   /** Makes connections to a proxy, whose certificate has its own name in it: undici would look for the server's. */
-  #connectorToProxy(): buildConnector.connector {
+  #connectorToProxy(): Undici.buildConnector.connector {
     // Without one, it is the host that is connected to.
     return (options, callback) => this.#connect({ ...options, servername: '' }, callback);
   }
@@ -116,7 +127,7 @@ export class Connections {
     const { origin: proxyOrigin, host, authorization } = proxy;
     const { host: asked, port } = new URL(origin);
     const path = port ? asked : `${asked}:443`;
-    const client = new Client(proxyOrigin, bare({ connect: this.#connectorToProxy() }));
+    const client = new (undici().Client)(proxyOrigin, bare({ connect: this.#connectorToProxy() }));
     try {
       const { statusCode: status, socket } = await client.connect(
         bare({

@@ -1,4 +1,5 @@
 /** The option `customHeaders`, checked. */
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { ConfigurationMistake } from './errors.ts';
 import { plainText } from './redact.ts';
 
@@ -50,14 +51,18 @@ export function checkedHeaders(customHeaders: unknown): Record<string, string> {
   return copy;
 }
 
-/** As undici sends them. */
+/** As they are sent, by names in lower case. Not by `Headers`, since that loads all of fetch. */
 export function sentHeaders(customHeaders: Record<string, string>): Record<string, string> {
   try {
-    return Object.fromEntries(new Headers(customHeaders));
+    for (const [name, value] of Object.entries(customHeaders)) {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    }
   } catch {
-    // The reason quotes the value, which may be secret.
+    // The reason quotes the name, which may be a value that stands in the wrong place.
     throw invalidHeaders();
   }
+  return Object.fromEntries(Object.entries(customHeaders).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function invalidHeaders(): TypeError {

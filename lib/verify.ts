@@ -141,8 +141,9 @@ function givenVerdict(user: unknown, info: unknown): Verdict {
 function isNoUser(value: unknown): boolean {
   if (typeof value === 'function') return true;
   if (typeof value !== 'object' || value === null) return false;
-  if (types.isBoxedPrimitive(value) || types.isDate(value) || types.isRegExp(value) || value instanceof Response)
-    return true;
+  if (types.isBoxedPrimitive(value) || types.isDate(value) || types.isRegExp(value)) return true;
+  // Not by `instanceof`, which would load all of fetch, and know Node's own only.
+  if (Object.prototype.toString.call(value) === '[object Response]') return true;
   // Iterators, maps and buffers; observables; streams; timers.
   const methods = [Symbol.iterator, Symbol.asyncIterator, 'subscribe', 'pipe', 'unref'];
   return methods.some((name) => typeof Reflect.get(value, name) === 'function');
