@@ -76,6 +76,6 @@ function refusedClient({ said, ofClient }: Refusal): Finding {
   if (!ofClient) return wrong('client', `The server refuses the token request for a reason of its own (${said}).`);
   return wrong(
     'client',
-    `The client is unknown or its secret is wrong (${said}). Check --client-id and POWERFOLDER_CLIENT_SECRET, or register the client again: passport-powerfolder register`,
+    `The client is unknown or its secret is wrong (${said}). Check --client-id and POWERFOLDER_CLIENT_SECRET, or register a client with a new ID: passport-powerfolder register`,
   );
 }
