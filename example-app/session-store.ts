@@ -20,6 +20,8 @@ const minute = 60_000;
 export const anonymousLifetime = 15 * minute;
 /** After this time without a request a signed-in session ends. */
 export const idleLifetime = 8 * 60 * minute;
+/** Reading pages makes a session last longer, but not each page: that would be a write for every request. */
+const renewedAfter = minute;
 /** For how long a request that a session came with may go on after another one has replaced that session. */
 const replacedLifetime = 10 * minute;
 
@@ -35,6 +37,12 @@ export function openSessionStore(config: Config, log: Logger): SessionStore {
   return new SessionStore(storage, sessionCookie(config), log);
 }
 
+interface Kept {
+  text: string | undefined;
+  /** When it ends if nobody renews it, in epoch milliseconds. */
+  until: number;
+}
+
 const sessionKey = (id: string) => `session:${id}`;
 /** The id of the session that has taken the place of this one. */
 const successorKey = (id: string) => `successor:${id}`;
@@ -48,8 +56,8 @@ export class SessionStore extends Store {
   readonly storage: Storage;
   readonly #cookie: ReturnType<typeof sessionCookie>;
   readonly #log: Logger;
-  /** Sessions that were read from the storage or written to it; all others are new. */
-  readonly #known = new WeakSet<object>();
+  /** Sessions that were read from the storage or written to it, as they are there; all others are new. */
+  readonly #kept = new WeakMap<object, Kept>();
   /** By the new session: the id of the one that it takes the place of, as soon as it is written. */
   readonly #replaces = new WeakMap<object, string>();
   /** By the request: the id in its cookie, where there was no session with it. */
@@ -84,7 +92,7 @@ export class SessionStore extends Store {
   }
 
   override touch(id: string, data: SessionData, done: (error?: unknown) => void = () => {}): void {
-    this.storage.change({ key: sessionKey(id), ttl: lifetime(data) }).then(() => done(), done);
+    this.#renew(id, data).then(() => done(), done);
   }
 
   /** Ends a session, and those that have taken its place meanwhile. */
@@ -114,7 +122,7 @@ export class SessionStore extends Store {
   /** A session with a new id, which takes the place of the old one when it is written, or fails to. */
   override regenerate(req: Request, done: (error?: unknown) => void): void {
     const { session: old, sessionID } = req;
-    const replaces = this.#known.has(old) ? sessionID : this.#replaces.get(old);
+    const replaces = this.#kept.has(old) ? sessionID : this.#replaces.get(old);
     req.sessionStore.generate(req);
     if (replaces !== undefined) this.#replaces.set(req.session, replaces);
     done();
@@ -125,7 +133,7 @@ export class SessionStore extends Store {
     // The cookie is as the configuration says, and not as it once was.
     const cookie = { ...this.#cookie, originalMaxAge: maxAge, expires: new Date(Date.now() + maxAge) };
     const created = super.createSession(req, { ...data, cookie });
-    this.#known.add(created);
+    this.#kept.set(created, this.#kept.get(data) ?? { text: undefined, until: 0 });
     return created;
   }
 
@@ -136,10 +144,13 @@ export class SessionStore extends Store {
   }
 
   async #read(id: string): Promise<SessionData | undefined> {
-    const text = await this.storage.get(sessionKey(id));
-    if (text === undefined) return undefined;
-    const data = parse(text);
-    if (isSessionData(data)) return data;
+    const entry = await this.storage.entry(sessionKey(id));
+    if (entry === undefined) return undefined;
+    const data = parse(entry.value);
+    if (isSessionData(data)) {
+      this.#kept.set(data, { text: entry.value, until: Date.now() + entry.ttl });
+      return data;
+    }
     this.#log.warn({ event: 'unreadable', code: 'session' }, 'a session cannot be read');
     return undefined;
   }
@@ -147,10 +158,12 @@ export class SessionStore extends Store {
   async #write(id: string, session: SessionData): Promise<void> {
     const { cookie: _, ...data } = session;
     const ttl = lifetime(session);
-    const known = this.#known.has(session);
-    const replaces = known ? undefined : this.#replaces.get(session);
+    const kept = this.#kept.get(session);
+    const replaces = kept ? undefined : this.#replaces.get(session);
     const value = serialized(data);
-    const changes: Change[] = [{ key: sessionKey(id), if: known ? 'present' : 'absent', value, ttl }];
+    // Passport has saved it at sign-in, and express-session saves it again at the end of the answer.
+    if (kept?.text === value) return await this.#renew(id, session);
+    const changes: Change[] = [{ key: sessionKey(id), if: kept ? 'present' : 'absent', value, ttl }];
     if (replaces !== undefined) {
       changes.push(
         { key: sessionKey(replaces), if: 'present', value: null },
@@ -158,7 +171,15 @@ export class SessionStore extends Store {
       );
     }
     if (!(await this.storage.change(...changes))) throw new SessionEnded('The session ended meanwhile');
-    this.#known.add(session);
+    this.#kept.set(session, { text: value, until: Date.now() + ttl });
+  }
+
+  async #renew(id: string, session: SessionData): Promise<void> {
+    const ttl = lifetime(session);
+    const kept = this.#kept.get(session);
+    if (kept && kept.until > Date.now() + ttl - renewedAfter) return;
+    await this.storage.change({ key: sessionKey(id), ttl });
+    if (kept) kept.until = Date.now() + ttl;
   }
 
   async #end(id: string): Promise<SignedInUser[]> {

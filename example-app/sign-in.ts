@@ -10,14 +10,12 @@ import {
   PowerFolderStrategy,
   returnPath,
 } from 'passport-powerfolder';
-import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { languageOf, textsOf } from './language.ts';
 import { describeError } from './logging.ts';
 import { sessionCookie, sessionCookieName } from './session-cookie.ts';
 import { dropSession, SessionEnded, type SessionStore } from './session-store.ts';
 import { beginSignedInSession } from './sessions.ts';
-import { StorageError } from './storage.ts';
 import { bytes, isSignedInUser, type SignedInUser } from './user.ts';
 import type { Users } from './users.ts';
 
@@ -109,9 +107,10 @@ export function signInURL(base: string, state: unknown): string {
 export function signInRoutes(
   config: AppConfig,
   authenticator: passport.Authenticator,
-  { sessionStore, users, log }: { sessionStore: SessionStore; users: Users; log: Logger },
+  { sessionStore, users }: { sessionStore: SessionStore; users: Users },
 ): Router {
   const base = config.basePath;
+  const { limitStore } = sessionStore.storage;
   const routes = Router();
 
   // Each sign-in is a question at the server.
@@ -122,10 +121,7 @@ export function signInRoutes(
     legacyHeaders: false,
     // One visitor has all addresses of an IPv6 network, by default a /56. Who has left already may have no address any more.
     keyGenerator: ({ ip }) => (ip === undefined ? 'unknown' : ipKeyGenerator(ip)),
-    ...(sessionStore.storage.limitStore && { store: sessionStore.storage.limitStore }),
-    // While Redis is away nobody can sign in, and the pages that say so do it better than a limit that cannot count.
-    passOnStoreError: true,
-    logger: onceAMinute(log),
+    ...(limitStore && { store: limitStore }),
     handler: (req, res) => {
       req.log.warn({ event: 'sign-in refused', code: 'rate_limited' }, 'sign-in refused');
       const [title, message] = textsOf(res).errors.tooMany;
@@ -133,9 +129,9 @@ export function signInRoutes(
     },
   });
 
-  // Before a sign-in begins, and before an answer uses it up.
+  // Before a sign-in begins, and before an answer uses it up. Where sign-ins are counted in Redis, the count has shown it.
   const requireStorage: RequestHandler = async (_req, _res, next) => {
-    if (!(await sessionStore.ready())) throw new StorageError('A sign-in needs sessions that can be written');
+    if (!limitStore) await sessionStore.storage.proveWrite();
     next();
   };
 
@@ -213,18 +209,4 @@ export function signInRoutes(
   });
 
   return routes;
-}
-
-/** Each of the messages once a minute: while limits cannot be counted, every request has the same to say. */
-function onceAMinute(log: Logger): { error: (error: unknown, message?: string) => void; warn: typeof log.warn } {
-  const said = new Map<string | undefined, number>();
-  return {
-    warn: log.warn.bind(log),
-    error(err, message) {
-      const now = Date.now();
-      if (now - (said.get(message) ?? 0) < 60_000) return;
-      said.set(message, now);
-      log.error({ err }, message);
-    },
-  };
 }

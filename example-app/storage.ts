@@ -21,6 +21,8 @@ export type Change = {
 export interface Storage {
   /** @returns what is kept under the key; undefined if there is nothing, or nothing that can have been written here. */
   get(key: string): Promise<string | undefined>;
+  /** The same, with how long it will be kept, in milliseconds from now. */
+  entry(key: string): Promise<Entry | undefined>;
   /** Makes all of these changes at once, or none. @returns whether they were made. */
   change(...changes: Change[]): Promise<boolean>;
   /**
@@ -29,9 +31,17 @@ export interface Storage {
    * @throws {StorageError} when there is no room for one more session.
    */
   proveWrite(): Promise<void>;
-  /** Where sign-ins are counted for the rate limit; undefined for the memory of this process. */
+  /**
+   * Where sign-ins are counted for the rate limit; undefined for the memory of this process. To count is a write, which
+   * fails with a {@link StorageError} where nothing else can be written either.
+   */
   limitStore?: RedisLimitStore;
   close(): Promise<void>;
+}
+
+export interface Entry {
+  value: string;
+  ttl: number;
 }
 
 /** Nothing can be read or written at present. */
@@ -65,6 +75,11 @@ export class MemoryStorage implements Storage {
 
   async get(key: string): Promise<string | undefined> {
     return this.#kept(key);
+  }
+
+  async entry(key: string): Promise<Entry | undefined> {
+    const value = this.#kept(key);
+    return value === undefined ? undefined : { value, ttl: (this.entries.get(key)?.until ?? 0) - Date.now() };
   }
 
   // Nothing in here waits, so that no other request comes between.
@@ -125,6 +140,9 @@ end
 return 1
 `;
 
+/** {@link Storage.entry} in one command. What is longer than anything written here is cut off, and then is no JSON. */
+const entryScript = "return { redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL', KEYS[1]) }";
+
 /** What Redis has not answered after this time, it will not. */
 const answerWithin = 3000;
 
@@ -154,11 +172,15 @@ export function openRedisStorage(url: string, log: Logger): Storage {
 
   const storage: Storage = {
     async get(key) {
+      return (await storage.entry(key))?.value;
+    },
+    async entry(key) {
       try {
-        // What is longer than anything written here is cut off, and then cannot be read as JSON.
-        return (await client.getRange(key, 0, longestText)) || undefined;
+        const found = await client.eval(entryScript, { keys: [key], arguments: [`${longestText}`] });
+        const [value, ttl] = found as [string, number];
+        return value === '' ? undefined : { value, ttl };
       } catch (error) {
-        if (!/^WRONGTYPE/.test((error as Error).message)) throw away(error);
+        if (!/WRONGTYPE/.test((error as Error).message)) throw away(error);
         log.warn({ event: 'unreadable', code: 'wrong_type' }, 'what is kept in Redis cannot be read');
         return undefined;
       }
@@ -178,8 +200,9 @@ export function openRedisStorage(url: string, log: Logger): Storage {
       sendCommand: (...command) =>
         client.sendCommand<RedisReply>(command).catch((error) => {
           // The store loads its scripts once, and would not get over it if Redis was away just then. But it knows how to
-          // load one that has gone, and the answer to SCRIPT LOAD is the script's SHA-1.
-          if (command[0] !== 'SCRIPT') throw error;
+          // load one that has gone (NOSCRIPT), and the answer to SCRIPT LOAD is the script's SHA-1.
+          if (/^NOSCRIPT/.test(error.message)) throw error;
+          if (command[0] !== 'SCRIPT') throw away(error);
           return createHash('sha1').update(String(command[2])).digest('hex');
         }),
     }),

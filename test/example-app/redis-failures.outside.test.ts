@@ -217,25 +217,6 @@ describeWith('redis-server', 'redis-cli')('while Redis takes no sessions', () =>
     ]);
   });
 
-  it.each(failures)('R47: when it %s, the log says that sign-ins are not counted', async (_, failure) => {
-    await failure.begin();
-    try {
-      const newcomer = new Visitor(ada);
-      await until(async () => {
-        for (const url of urls()) await newcomer.browser.stay(`${url}/auth/powerfolder`);
-        return instances.every((instance) =>
-          instance
-            .output()
-            .filter((line) => line.startsWith('{') && line.endsWith('}'))
-            .map((line) => JSON.parse(line) as { level: number; msg?: string })
-            .some(({ level, msg = '' }) => level >= 40 && /\b(?:rate.?limit\w*|limits?|counted)\b/i.test(msg)),
-        );
-      });
-    } finally {
-      await failure.end();
-    }
-  });
-
   it.each(failures)('R65: when it %s, says that somebody is signed out only if so it is', async (_, failure) => {
     const visitor = new Visitor(ada);
     await visitor.signIn(first());

@@ -1,4 +1,5 @@
 /** Sessions in a real Redis, and what happens when it takes none. In memory: example-sessions.test.ts. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Browser } from '../support/browser.ts';
@@ -117,6 +118,44 @@ describeWith('redis-server')('sessions in Redis', () => {
     expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
     expect(app.powerFolder.requests.filter(({ endpoint }) => endpoint === 'refresh')).toHaveLength(1);
     expect(keys('refresh')).toEqual([]);
+  });
+
+  it('cost four commands for a sign-in, one for one that is abandoned, and one for a page', async () => {
+    const app = await start();
+    // Redis learns the scripts with the first one.
+    await signedIn(app);
+    const monitor = connect(redis.socket);
+    let said = '';
+    monitor.setEncoding('utf8').on('data', (text) => {
+      said += text;
+    });
+    monitor.write('MONITOR\r\n');
+    await until(() => said.includes('OK'));
+    /** What the app sends for it: not what scripts do in Redis, nor the look each second whether it takes writes. */
+    const commandsOf = async <T>(what: () => Promise<T>): Promise<[T, number]> => {
+      said = '';
+      const result = await what();
+      // What was sent before it has come when this has.
+      const mark = randomUUID();
+      redis.ask('ECHO', mark);
+      await until(() => said.includes(mark));
+      const sent = said
+        .split('\n')
+        .filter((line) =>
+          /\] "(?:EVAL|EVALSHA|GET|SET|DEL|[A-Z]+)" .*"(?:session|successor|sign-ins|tokens|user)s?:/.test(line),
+        );
+      return [result, sent.filter((line) => !line.includes(' lua] ')).length];
+    };
+    try {
+      const [browser, signIn] = await commandsOf(() => signedIn(app));
+      const [page, another] = await commandsOf(() => browser.stay(`${app.url}/`));
+      const [, abandoned] = await commandsOf(() => app.browser().stay(`${app.url}/auth/powerfolder`));
+      expect(page.text).toContain('Ada');
+      // The sign-in ends on a page.
+      expect({ signIn: signIn - 1, abandoned, page: another }).toEqual({ signIn: 4, abandoned: 1, page: 1 });
+    } finally {
+      monitor.destroy();
+    }
   });
 
   describe('when Redis takes none', () => {
