@@ -1,4 +1,4 @@
-/** cookie-session, with the lines that the README gives for it and without. */
+/** cookie-session, with the lines of docs/cookie-session.md and without. */
 import express from 'express';
 import passport from 'passport';
 import { Browser } from '../support/browser.ts';
@@ -14,7 +14,7 @@ function session(browser: Browser): unknown {
   return cookie && JSON.parse(Buffer.from(cookie, 'base64').toString());
 }
 
-describe.each(placesToWait)('cookie-session with the lines of the README, pending in %s', (place, makeStore) => {
+describe.each(placesToWait)('cookie-session with the lines of its page, pending in %s', (place, makeStore) => {
   beforeEach(async () => {
     app = await startSessionApp(express, passport, useCookieSession, { strategy: { store: makeStore() } });
   });

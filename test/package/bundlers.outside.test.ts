@@ -9,7 +9,7 @@ import { type PowerFolderServer, startPowerFolderServer } from 'passport-powerfo
 import { Browser } from '../support/browser.ts';
 
 const repository = join(__dirname, '../..');
-/** The versions are what README names. */
+/** The versions are what docs/compatibility.md names. */
 const tools = [
   'webpack@5.113.0',
   'rollup@4',
@@ -120,9 +120,11 @@ describe('a bundle', () => {
     expect(await signInAt(process.execPath, 'webpack.cjs')).toEqual(signedIn);
   });
 
-  it('by rollup signs in, with the line that README has for Node 20', async () => {
+  it('by rollup signs in, with the line that docs/compatibility.md has for Node 20', async () => {
     const [, line] =
-      /`(commonjs\(\{ ignore: \['node:sqlite'\] \}\))`/.exec(readFileSync(join(repository, 'README.md'), 'utf8')) ?? [];
+      /`(commonjs\(\{ ignore: \['node:sqlite'\] \}\))`/.exec(
+        readFileSync(join(repository, 'docs/compatibility.md'), 'utf8'),
+      ) ?? [];
     const config = `
       import commonjs from '@rollup/plugin-commonjs';
       import json from '@rollup/plugin-json';

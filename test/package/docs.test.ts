@@ -1,9 +1,9 @@
 /** What README and docs show, compiled and run. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { startPowerFolderServer } from 'passport-powerfolder/testing';
 import { Browser } from '../support/browser.ts';
 import { until } from '../support/until.ts';
@@ -62,6 +62,42 @@ describe('the TypeScript in README and docs', () => {
   });
 });
 
+describe('README', () => {
+  const text = (page: string) => readFileSync(join(repository, page), 'utf8');
+
+  it('has at most 250 lines', () => {
+    expect(text('README.md').split('\n').length).toBeLessThanOrEqual(251);
+  });
+
+  it('and the pages that it leads to have no dead link, also within the package', () => {
+    const { files } = JSON.parse(text('package.json')) as { files: string[] };
+    const always = ['README.md', 'LICENSE'];
+    const isPacked = (path: string) =>
+      [...files, ...always].some((entry) => path === entry || path.startsWith(`${entry}/`));
+    const dead: string[] = [];
+    for (const page of pages) {
+      for (const [, link = ''] of text(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+        const [path = '', anchor] = link.split('#');
+        const target = path === '' ? page : posix.join(posix.dirname(page), path);
+        const anchors = target.endsWith('.md') && existsSync(join(repository, target)) ? anchorsOf(text(target)) : [];
+        const isThere = existsSync(join(repository, target)) && isPacked(target);
+        if (!isThere || (anchor !== undefined && !anchors.includes(anchor))) dead.push(`${page}: ${link}`);
+      }
+    }
+    expect(dead).toEqual([]);
+  });
+});
+
+/** As GitHub and npm make them of headings. */
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replace(/\s/g, '-'),
+  );
+}
+
 describe("README's test of an app", () => {
   it('runs to its end', () => {
     const code = blocks('README.md', 'ts').find((block) => block.includes('failNext')) ?? '';
@@ -73,9 +109,9 @@ describe("README's test of an app", () => {
 });
 
 describe("README's first app", () => {
-  it('signs in, run as it stands', async () => {
+  it('signs in and out, and guards a page, run as it stands', async () => {
     const [app = ''] = blocks('README.md', 'js');
-    expect(app.split('\n').length).toBeLessThan(32);
+    expect(app.split('\n').length).toBeLessThan(42);
     const powerfolder = await startPowerFolderServer({ autoApprove: 'ada' });
     const port = await freePort();
     const url = `http://localhost:${port}`;
@@ -99,13 +135,15 @@ describe("README's first app", () => {
     try {
       const browser = new Browser();
       await answers(url, child);
-      expect((await browser.visit(url)).text).toContain('go to /auth/powerfolder');
-      const page = await browser.visit(`${url}/auth/powerfolder`);
-      expect([page.status, new URL(page.url).pathname, JSON.parse(page.text)]).toEqual([
-        200,
-        '/',
-        { signedInAs: expect.stringMatching(/^Ada /) },
-      ]);
+      expect((await browser.visit(url)).text).toContain('Sign in with PowerFolder');
+      const home = await browser.visit(`${url}/me`);
+      expect([home.status, home.trail[1], new URL(home.url).pathname]).toEqual([200, `${url}/auth/powerfolder`, '/']);
+      expect(JSON.parse((await browser.visit(`${url}/me`)).text)).toEqual({
+        signedInAs: expect.stringMatching(/^Ada /),
+      });
+      const after = await browser.submit(home, 'Sign out');
+      expect([after.status, after.text]).toEqual([200, expect.stringContaining('Sign in with PowerFolder')]);
+      expect((await browser.stay(`${url}/me`)).headers['location']).toBe('/auth/powerfolder');
     } finally {
       child.kill();
       await once(child, 'exit');

@@ -104,7 +104,8 @@ describe('the packed package', () => {
     );
     expect([...files].sort()).toEqual(
       [
-        ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'docs/powerfolder-oauth2.md', 'package.json'],
+        ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'],
+        ...readdirSync(join(repository, 'docs')).flatMap((file) => (file === 'mutation.json' ? [] : [`docs/${file}`])),
         ...scripts,
         ...exampleFiles(),
         ...typesReached('dist/index.d.ts', 'dist/testing/index.d.ts'),

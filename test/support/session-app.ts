@@ -16,17 +16,17 @@ export const passportVersions = [
   ['Passport 0.7', passport],
 ] as const;
 
-/** What the README says to write for cookie-session. */
-const readme = readFileSync(join(__dirname, '../../README.md'), 'utf8');
-const [, linesOfReadme = ''] = /```js\n(app\.use\(cookieSession[\s\S]*?)```/.exec(readme) ?? [];
+/** What docs/cookie-session.md says to write. */
+const page = readFileSync(join(__dirname, '../../docs/cookie-session.md'), 'utf8');
+const [, linesOfPage = ''] = /```js\n(app\.use\(cookieSession[\s\S]*?)```/.exec(page) ?? [];
 
 export type UseSession = (app: express.Express) => void;
 
 const useExpressSession: UseSession = (app) => {
   app.use(expressSession({ name: 'session', secret: 'for tests only', resave: false, saveUninitialized: false }));
 };
-export const useCookieSession: UseSession = (app) => run(linesOfReadme, app);
-export const useBareCookieSession: UseSession = (app) => run(linesOfReadme.split('\n')[0] ?? '', app);
+export const useCookieSession: UseSession = (app) => run(linesOfPage, app);
+export const useBareCookieSession: UseSession = (app) => run(linesOfPage.split('\n')[0] ?? '', app);
 
 function run(lines: string, app: express.Express): void {
   runInNewContext(lines, { app, cookieSession, process: { env: { SESSION_SECRET: 'for tests only' } } });
@@ -34,7 +34,7 @@ function run(lines: string, app: express.Express): void {
 
 export const sessionKinds = [
   ['express-session', useExpressSession],
-  ['cookie-session, by the lines of the README', useCookieSession],
+  ['cookie-session, by the lines of its page', useCookieSession],
 ] as const;
 
 /** Signs in at `/auth/powerfolder`, out at `/sign-out`; `/` says who is signed in. */
