@@ -41,6 +41,8 @@ export function parse({ options: own, argument }: Pick<Command, 'options' | 'arg
   }
   const [value, ...more] = parsed.positionals;
   if (more.length > 0) throw new Mistake(`There is more than one ${argument}. See --help.`);
+  // As by a variable of the shell that is not set.
+  if (value === '') throw new Mistake(`The name of the ${argument} is empty. See --help.`);
   return value === undefined ? parsed.values : { ...parsed.values, argument: value };
 }
 

@@ -61,6 +61,8 @@ describe('main', () => {
       /--ca cannot be read \(ENOENT\)/,
     ],
     [['check', '--server', 'https://x.invalid', '--client-id', 'x', '--ca', __filename], /holds no certificate/],
+    [['token', ''], /The name of the FILE is empty/],
+    [['example', ''], /The name of the directory is empty/],
     [['simulate', '--port', '65536'], /--port must be a number from 0 to 65535/],
     [['simulate', '--port', '1e3'], /--port must be/],
     [['simulate', '--callback-style', 'body'], /--callback-style must be path or query/],
