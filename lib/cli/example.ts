@@ -54,11 +54,17 @@ async function run({ argument }: Values, { stdout }: CommandLine): Promise<numbe
   }
   stdout.write(`The example app is in ${argument}. Its README says what is where. To begin:
 
-  cd ${/^[\w./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`}
+  cd ${inShell(argument)}
   npm install
   npm start
 `);
   return 0;
+}
+
+/** A path as a word of the shell. What begins with a hyphen would be an option of `cd`. */
+function inShell(path: string): string {
+  const operand = path.startsWith('-') ? `./${path}` : path;
+  return /^[\w./-]+$/.test(operand) ? operand : `'${operand.replaceAll("'", "'\\''")}'`;
 }
 
 function unwritable(argument: string, error: unknown): Mistake {

@@ -79,6 +79,18 @@ it('names a folder as a shell can read it', async () => {
   expect(shown).toBe(`${join(folder, "it's $(here)")}\n`);
 });
 
+it('names a folder that begins with a hyphen so that it is no option of cd', async () => {
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    const { stdout } = await run(['example', '--', '-my app']);
+    const [, line = ''] = /^ {2}(cd .*)$/m.exec(stdout) ?? [];
+    expect(execFileSync('sh', ['-c', `${line} && pwd`], { encoding: 'utf8' })).toBe(`${join(folder, '-my app')}\n`);
+  } finally {
+    process.chdir(before);
+  }
+});
+
 describe('writes nothing over', () => {
   it('a folder that has something in it', async () => {
     writeFileSync(join(folder, 'mine.txt'), 'mine');
