@@ -3,13 +3,13 @@
  * The visitors, the balancer and the simulated PowerFolder server are all in this process and have the same cores as the
  * instances: read the table for its ratios.
  */
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { startPowerFolderServer } from 'passport-powerfolder/testing';
 import { startBalancer } from '../support/balancer.ts';
 import { Browser } from '../support/browser.ts';
 import { startExampleProcess } from '../support/example-process.ts';
 import { startRedis } from '../support/redis.ts';
+import { cpuSeconds } from './linux.ts';
 
 const visitorsAtOnce = 16;
 const rounds = 3;
@@ -102,15 +102,6 @@ async function main(): Promise<void> {
     await Promise.all(instances.map((instance) => instance.stop('SIGKILL')));
     await Promise.all([balancer.close(), powerFolder.close(), redis.close()]);
   }
-}
-
-/** What Linux says that these processes have used so far, in hundredths of a second. */
-function cpuSeconds(...pids: number[]): number {
-  return pids.reduce((sum, pid) => {
-    const [user = 0, system = 0] =
-      readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11).map(Number) ?? [];
-    return sum + (user + system) / 100;
-  }, 0);
 }
 
 main().catch((error) => {

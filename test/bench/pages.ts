@@ -3,7 +3,7 @@
  * direction. The app is a process of its own in production mode, with Redis; nginx keeps the files, on this machine's disk.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import { startRedis } from '../support/redis.ts';
 import { startRelay } from '../support/relay.ts';
 import { startWebDAVFront } from '../support/webdav-front.ts';
 import { nobody, startWebDAVServer } from '../support/webdav-servers.ts';
+import { cpuSeconds, forgetPeak, memory } from './linux.ts';
 
 const entries = 200;
 const pagesEach = Number(process.env['PAGES'] ?? 1000);
@@ -164,23 +165,6 @@ async function uploadLarge(url: string, headers: Record<string, string>): Promis
   }
   sent.end(foot);
   return { status: await answered, digest: digest.digest('hex') };
-}
-
-/** What Linux says that the process has used so far, in hundredths of a second. */
-function cpuSeconds(pid: number): number {
-  const [user = 0, system = 0] =
-    readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11).map(Number) ?? [];
-  return (user + system) / 100;
-}
-
-/** Bytes. */
-function memory(pid: number, what: 'VmRSS' | 'VmHWM'): number {
-  return Number(new RegExp(`${what}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}
-
-/** The peak is from now on. */
-function forgetPeak(pid: number): void {
-  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 main().catch((error) => {

@@ -14,29 +14,33 @@ export const compiledExample = join(folder, 'example.js');
 
 /** Jest calls it before all suites. */
 export default function compile(): void {
-  const common = {
+  // Where it looks for package.json.
+  bundle('lib/cli/index.ts', compiledCommandLine, 'lib/cli');
+  // Where its pages are.
+  bundle('example-app/server.ts', compiledExample, 'example-app');
+}
+
+/** Compiles a file of the benches, for a process of its own. @returns where it is then. */
+export function compileBench(name: string): string {
+  const outfile = join(folder, `bench/${name}.js`);
+  bundle(`test/bench/${name}.ts`, outfile, 'test/bench');
+  return outfile;
+}
+
+/** @param directory What `__dirname` is in it. */
+function bundle(entry: string, outfile: string, directory: string): void {
+  buildSync({
     bundle: true,
     packages: 'external',
     platform: 'node',
     target: 'node20',
     logLevel: 'error',
-  } as const;
-  buildSync({
-    ...common,
-    entryPoints: [join(root, 'lib/cli/index.ts')],
-    outfile: compiledCommandLine,
-    // Where it looks for package.json.
-    define: { __dirname: JSON.stringify(join(root, 'lib/cli')) },
-  });
-  buildSync({
-    ...common,
-    entryPoints: [join(root, 'example-app/server.ts')],
-    outfile: compiledExample,
+    entryPoints: [join(root, entry)],
+    outfile,
     alias: {
       'passport-powerfolder': join(root, 'lib/index.ts'),
       'passport-powerfolder/testing': join(root, 'lib/testing/index.ts'),
     },
-    // Where its pages are.
-    define: { __dirname: JSON.stringify(join(root, 'example-app')) },
+    define: { __dirname: JSON.stringify(join(root, directory)) },
   });
 }

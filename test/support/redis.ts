@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 import { findProgram } from './programs.ts';
 
 export interface Redis {
@@ -25,14 +26,18 @@ export interface Redis {
   close(): Promise<void>;
 }
 
-/** @param persistent Whether what is in it outlives a restart. */
-export async function startRedis({ persistent = false } = {}): Promise<Redis> {
+/**
+ * @param persistent Whether what is in it outlives a restart.
+ * @param tcp Whether it is reached by a port of 127.0.0.1 as well, which its URL then tells.
+ */
+export async function startRedis({ persistent = false, tcp = false } = {}): Promise<Redis> {
   const program = findProgram('redis-server');
   if (!program) throw new Error('redis-server not found');
   const folder = mkdtempSync(join(tmpdir(), 'passport-powerfolder-redis-'));
   const socket = join(folder, 's.sock');
-  const url = `unix://${socket}`;
-  const settings = ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''];
+  const port = tcp ? await freePort() : '0';
+  const url = tcp ? `redis://127.0.0.1:${port}` : `unix://${socket}`;
+  const settings = ['--port', port, '--bind', '127.0.0.1', '--unixsocket', socket, '--dir', folder, '--save', ''];
   settings.push('--appendonly', persistent ? 'yes' : 'no', '--appendfsync', 'no');
   let child: ChildProcess | undefined;
 
