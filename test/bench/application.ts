@@ -12,7 +12,7 @@ import passport from 'passport';
 import OAuth2Strategy from 'passport-oauth2';
 import { AuthorizationCode } from 'simple-oauth2';
 import { request } from 'undici';
-import { callbackRoute, PowerFolderStrategy } from '../../lib/index.ts';
+import { CookieStateStore, callbackRoute, PowerFolderStrategy } from '../../lib/index.ts';
 
 export interface Settings {
   serverURL: string;
@@ -27,12 +27,21 @@ declare module 'express-session' {
   }
 }
 
-type Contestant = (app: Express, settings: Settings & { callbackURL: string }) => void | Promise<void>;
+type Contestant = (
+  app: Express,
+  settings: Settings & { callbackURL: string },
+  useSession: () => void,
+) => void | Promise<void>;
 
 const home: RequestHandler = (_req, res) => res.redirect('/');
 
-function withPassport(app: Express, strategy: passport.Strategy, callback: string | RegExp): void {
+function withPassport(
+  app: Express,
+  strategy: passport.Strategy,
+  { callback = '/oauth', useSession }: { callback?: string | RegExp; useSession: () => void },
+): void {
   passport.use('contestant', strategy);
+  useSession();
   passport.serializeUser((user, done) => done(null, user));
   passport.deserializeUser((user: Express.User, done) => done(null, user));
   app.use(passport.session());
@@ -40,12 +49,17 @@ function withPassport(app: Express, strategy: passport.Strategy, callback: strin
   app.get(callback, passport.authenticate('contestant'), home);
 }
 
-const ours: Contestant = (app, settings) => {
-  const strategy = new PowerFolderStrategy({ ...settings, skipUserProfile: true }, ({ tokens }) => ({
-    id: tokens.accessToken,
-  }));
-  withPassport(app, strategy, callbackRoute('/oauth'));
-};
+const ours =
+  (where: 'session' | 'cookies' | 'cookies, before the session'): Contestant =>
+  (app, settings, useSession) => {
+    const store = where === 'session' ? {} : { store: new CookieStateStore({ secret: settings.clientSecret }) };
+    const strategy = new PowerFolderStrategy({ ...settings, ...store, skipUserProfile: true }, ({ tokens }) => ({
+      id: tokens.accessToken,
+    }));
+    passport.use('contestant', strategy);
+    if (where === 'cookies, before the session') app.get('/auth', passport.authenticate('contestant'));
+    withPassport(app, strategy, { callback: callbackRoute('/oauth'), useSession });
+  };
 
 /** node-oauth with the token request that people write for PowerFolder. */
 class JSONTokenRequest extends OAuth2 {
@@ -81,16 +95,16 @@ class HandWrittenStrategy extends OAuth2Strategy {
   }
 }
 
-const passportOAuth2: Contestant = (app, settings) => {
+const passportOAuth2: Contestant = (app, settings, useSession) => {
   const strategy = new HandWrittenStrategy(
     settings,
     (accessToken: string, _refreshToken: string, _profile: unknown, done: OAuth2Strategy.VerifyCallback) =>
       done(null, { id: accessToken }),
   );
-  withPassport(app, strategy, '/oauth');
+  withPassport(app, strategy, { useSession });
 };
 
-const openidClient: Contestant = async (app, { serverURL, clientID, clientSecret, callbackURL }) => {
+const openidClient: Contestant = async (app, { serverURL, clientID, clientSecret, callbackURL }, useSession) => {
   const client = await import('openid-client');
   const { Strategy } = await import('openid-client/passport');
   const config = new client.Configuration(
@@ -105,7 +119,7 @@ const openidClient: Contestant = async (app, { serverURL, clientID, clientSecret
   );
   client.allowInsecureRequests(config);
   const strategy = new Strategy({ config, callbackURL }, (tokens, done) => done(null, { id: tokens.access_token }));
-  withPassport(app, strategy, '/oauth');
+  withPassport(app, strategy, { useSession });
 };
 
 /** Routes as people write them where there is no Passport: the state by hand, one for a session. */
@@ -135,7 +149,8 @@ function byHand(
   });
 }
 
-const simpleOAuth2: Contestant = (app, { serverURL, clientID, clientSecret, callbackURL }) => {
+const simpleOAuth2: Contestant = (app, { serverURL, clientID, clientSecret, callbackURL }, useSession) => {
+  useSession();
   const client = new AuthorizationCode({
     client: { id: clientID, secret: clientSecret },
     auth: { tokenHost: serverURL, tokenPath: '/oauth/token', authorizePath: '/oauth/allow' },
@@ -148,7 +163,8 @@ const simpleOAuth2: Contestant = (app, { serverURL, clientID, clientSecret, call
   );
 };
 
-const withoutLibrary: Contestant = (app, { serverURL, clientID, clientSecret, callbackURL }) => {
+const withoutLibrary: Contestant = (app, { serverURL, clientID, clientSecret, callbackURL }, useSession) => {
+  useSession();
   byHand(
     app,
     (state) => {
@@ -173,7 +189,9 @@ const withoutLibrary: Contestant = (app, { serverURL, clientID, clientSecret, ca
 };
 
 const contestants: Record<string, Contestant> = {
-  'passport-powerfolder': ours,
+  'passport-powerfolder': ours('session'),
+  '… cookies': ours('cookies'),
+  '… cookies, no session': ours('cookies, before the session'),
   'passport-oauth2': passportOAuth2,
   'openid-client': openidClient,
   'simple-oauth2': simpleOAuth2,
@@ -183,12 +201,14 @@ const contestants: Record<string, Contestant> = {
 async function main([name = '', json = '']: string[]): Promise<void> {
   const app = express();
   const store = new session.MemoryStore();
-  app.use(session({ secret: 'a secret of the bench', resave: false, saveUninitialized: false, store }));
+  const useSession = () => {
+    app.use(session({ secret: 'a secret of the bench', resave: false, saveUninitialized: false, store }));
+  };
   const server = app.listen(0, '127.0.0.1');
   server.keepAliveTimeout = 300_000;
   server.once('listening', async () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    await contestants[name]?.(app, { ...(JSON.parse(json) as Settings), callbackURL: `${url}/oauth` });
+    await contestants[name]?.(app, { ...(JSON.parse(json) as Settings), callbackURL: `${url}/oauth` }, useSession);
     process.send?.(url);
   });
   // No forced garbage collection: it throws compiled code away as well, and what follows then costs twice as much.

@@ -1,5 +1,6 @@
 /**
  * `npm run bench`: what a whole sign-in costs, compared with what people use otherwise, and what it leaves in memory.
+ * `-- --at 16` has 16 visitors at once, in the place of 8.
  * With `-- --tls` the token endpoint is reached by TLS; `-- --memory` reports memory alone. With `-- --beside FOLDER`, as
  * often as wanted, this code is compared with that of other checkouts, and with the reference only.
  *
@@ -14,7 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 
-const crews = 6;
+const crews = 4;
 const roundsPerCrew = 2;
 const turnsPerRound = 5;
 const signInsPerTurn = 200;
@@ -24,15 +25,17 @@ const signInsPerRound = turnsPerRound * signInsPerTurn;
 const uncountedPerTurn = 50;
 /** Sign-ins until what is used often is compiled: before that each costs up to three times as much. */
 const warmUp = 3000;
-const concurrency = 8;
-
-const { tls, memory, beside } = parseArgs({
+const { tls, memory, beside, at } = parseArgs({
   options: {
     tls: { type: 'boolean', default: false },
     memory: { type: 'boolean', default: false },
     beside: { type: 'string', multiple: true, default: [] },
+    at: { type: 'string', default: '8' },
   },
 }).values;
+
+/** How many visitors sign in at once. */
+const concurrency = Number(at);
 
 const root = join(__dirname, '../..');
 /** Where the bench of a checkout is compiled to. */
@@ -56,7 +59,10 @@ const results: Result[] = [
   { name: 'passport-powerfolder', checkout: root },
   ...(beside.length > 0
     ? beside.map((checkout) => ({ name: 'passport-powerfolder', checkout }))
-    : ['openid-client', 'simple-oauth2', 'by hand'].map((name) => ({ name, checkout: root }))),
+    : ['… cookies', '… cookies, no session', 'openid-client', 'simple-oauth2', 'by hand'].map((name) => ({
+        name,
+        checkout: root,
+      }))),
 ].map((contestant) => ({ ...contestant, cost: [], connections: 0 }));
 
 interface Application {
@@ -71,17 +77,21 @@ async function ask<T>(child: ChildProcess, question?: string): Promise<T> {
   return answer as T;
 }
 
+const cookiesOf = (headers: Record<string, string | string[] | undefined>) =>
+  [headers['set-cookie'] ?? []].flat().map((line) => line.split(';', 1)[0] ?? '');
+
 /** From the first click to the way home. Only PowerFolder's strategy is answered as PowerFolder answers. */
 async function signIn({ result: { name }, browser }: Application): Promise<void> {
   const start = await browser.request({ path: '/auth', method: 'GET' });
   await start.body.dump();
   const state = new URL(String(start.headers['location'])).searchParams.get('state');
-  const cookie = String(start.headers['set-cookie']).split(';', 1)[0] ?? '';
-  const path = `/oauth${name === 'passport-powerfolder' ? '/' : '?'}code=code&state=${state}`;
+  const cookie = cookiesOf(start.headers).join('; ');
+  const isOurs = name === 'passport-powerfolder' || name.startsWith('…');
+  const path = `/oauth${isOurs ? '/' : '?'}code=code&state=${state}`;
   const end = await browser.request({ path, method: 'GET', headers: { cookie } });
   await end.body.dump();
-  const renewed = String(end.headers['set-cookie']).split(';', 1)[0];
-  if (end.statusCode !== 302 || end.headers['location'] !== '/' || renewed === cookie) {
+  const session = cookiesOf(end.headers).find((each) => each.startsWith('connect.sid='));
+  if (end.statusCode !== 302 || end.headers['location'] !== '/' || !session || cookie.includes(session)) {
     throw new Error(`${name} did not sign in: status ${end.statusCode}`);
   }
 }
@@ -146,8 +156,8 @@ function spread(values: number[], digits: number): string {
 function printResults(): void {
   const rounds = crews * roundsPerCrew;
   const [reference] = results as [Result];
-  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerRound} sign-ins, ${crews} processes each.
-CPU milliseconds of the application's process for a sign-in; the same over ${reference.name}'s of the
+  console.log(`Node ${process.version.slice(1)}, ${rounds} rounds of ${signInsPerRound} sign-ins, ${crews} processes each,
+${concurrency} visitors at once. CPU milliseconds of the application's process for a sign-in; the same over ${reference.name}'s of the
 same round; new connections to the token endpoint for 100 sign-ins. Medians (least–most).
 `);
   console.log(`${''.padEnd(22)}${'CPU ms'.padEnd(22)}${'ratio'.padEnd(20)}connections`);
