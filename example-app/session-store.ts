@@ -19,7 +19,9 @@ const minute = 60_000;
 /** A session of somebody who has not signed in holds a sign-in that was begun, and nothing else. */
 export const anonymousLifetime = 15 * minute;
 /** After this time without a request a signed-in session ends. */
-export const idleLifetime = 8 * 60 * minute;
+const idleLifetime = 8 * 60 * minute;
+/** A signed-in session ends after this time in any case, and its cookie with it. */
+export const absoluteLifetime = 7 * 24 * 60 * minute;
 /** Reading pages makes a session last longer, but not each page: that would be a write for every request. */
 const renewedAfter = minute;
 /** For how long a request that a session came with may go on after another one has replaced that session. */
@@ -129,7 +131,8 @@ export class SessionStore extends Store {
   }
 
   override createSession(req: Request, data: SessionData): Session & SessionData {
-    const maxAge = lifetime(data);
+    const { signedInAt } = data;
+    const maxAge = signedInAt === undefined ? anonymousLifetime : signedInAt + absoluteLifetime - Date.now();
     // The cookie is as the configuration says, and not as it once was.
     const cookie = { ...this.#cookie, originalMaxAge: maxAge, expires: new Date(Date.now() + maxAge) };
     const created = super.createSession(req, { ...data, cookie });

@@ -3,10 +3,7 @@ import type { NextFunction, Request, RequestHandler } from 'express';
 import session from 'express-session';
 import type { Config } from './config.ts';
 import { sessionCookie, sessionCookieName } from './session-cookie.ts';
-import { anonymousLifetime, dropSession, idleLifetime, SessionEnded, type SessionStore } from './session-store.ts';
-
-/** A signed-in session ends after this time in any case. */
-const absoluteLifetime = 7 * 24 * 60 * 60_000;
+import { absoluteLifetime, anonymousLifetime, dropSession, SessionEnded, type SessionStore } from './session-store.ts';
 
 export function sessions(config: Config, store: SessionStore): RequestHandler[] {
   const readSession = session({
@@ -16,7 +13,8 @@ export function sessions(config: Config, store: SessionStore): RequestHandler[] 
     genid: (req) => store.newID(req),
     resave: false,
     saveUninitialized: false,
-    rolling: true,
+    // Only a new session sends a cookie: a slow answer would put the one of an old session over that of a sign-in meanwhile.
+    rolling: false,
     cookie: { ...sessionCookie(config), maxAge: anonymousLifetime },
   });
   return [readSession, endOldSession];
@@ -25,7 +23,7 @@ export function sessions(config: Config, store: SessionStore): RequestHandler[] 
 /** To be called while somebody signs in, before the new session is saved. */
 export function beginSignedInSession(req: Request): void {
   req.session.signedInAt = Date.now();
-  req.session.cookie.maxAge = idleLifetime;
+  req.session.cookie.maxAge = absoluteLifetime;
 }
 
 /**

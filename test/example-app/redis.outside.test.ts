@@ -190,8 +190,6 @@ describeWith('redis-server')('sessions in Redis', () => {
       redis.ask('CONFIG', 'SET', 'maxmemory', '1');
       expect(await health(app)).toBe(503);
       for (let i = 0; i < 3; i++) await beginsNothing(app, response, pending);
-      // Limits could not be counted, six times.
-      expect(app.log.filter((line) => line.includes('without rate-limiting'))).toHaveLength(1);
       // Who is signed in stays so.
       expect((await visitor.visit(`${app.url}/account`)).text).toContain('Account ID');
       await until(() => app.log.some((line) => line.includes('Redis cannot be written')));
@@ -206,6 +204,8 @@ describeWith('redis-server')('sessions in Redis', () => {
       const visitor = await signedIn(app);
       const pending = app.browser();
       const response = await authorizationResponse(pending, app);
+      // It was read an hour ago, so that the page below wants to renew it.
+      for (const key of keys('session')) redis.ask('PEXPIRE', key, `${7 * 3_600_000}`);
       redis.ask('REPLICAOF', '127.0.0.1', '1');
       expect(await health(app)).toBe(503);
       await beginsNothing(app, response, pending);

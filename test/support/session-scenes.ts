@@ -137,6 +137,21 @@ export function sessionScenes(open: (options: Options) => Promise<{ app: Example
       }
     });
 
+    it('and in again is not undone by an answer that was begun before (R65)', async () => {
+      const { app, relay } = await start();
+      const browser = await signedIn(app);
+      const before = browser.cookies(app.url);
+      app.powerFolder.expireTokens();
+      const { answered, release } = relay.holdNext(/refresh_token/);
+      const late = browser.stay(`${app.url}/folders`);
+      await answered;
+      await browser.stay(await anotherResponse(browser, app));
+      release();
+      expect(setCookies(await late)).toEqual([]);
+      expect(browser.cookies(app.url)).not.toBe(before);
+      expect(await isSignedIn(app, browser.cookies(app.url))).toBe(true);
+    });
+
     it('is final when tokens are refreshed meanwhile: the new ones are not kept (R65)', async () => {
       const { app, kept, relay } = await start();
       const browser = await signedIn(app);
