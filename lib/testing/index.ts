@@ -98,7 +98,9 @@ export async function startPowerFolderServer(options: PowerFolderServerOptions =
     return origin;
   }
 
-  const create = () => (tls ? createSecureServer(tls) : createServer());
+  // Longer than a busy test may wait between two requests: a client must not meet a connection that is being closed.
+  const keepAliveTimeout = 65_000;
+  const create = () => (tls ? createSecureServer({ ...tls, keepAliveTimeout }) : createServer({ keepAliveTimeout }));
   const server = create();
   const url = `${await listen(server, port, hostname)}${contextPath}`;
   // Hosts of another name, as browsers keep cookies by it.
