@@ -40,7 +40,8 @@ export class UsedStates {
         this.#forgottenUntil = Math.max(this.#forgottenUntil, forgotten.until);
       }
     }
-    newest.states.add(state);
+    // A copy of its own: a text that was cut out of a URL keeps all of the URL in memory.
+    newest.states.add(Buffer.from(state, 'latin1').toString('latin1'));
     newest.until = Math.max(newest.until, until);
   }
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { UsedStates } from '../../lib/used-states.ts';
 
 const minutes = 60_000;
@@ -21,6 +23,21 @@ describe('UsedStates', () => {
       false,
     ]);
     expect(used.forgottenUntil).toBe(0);
+  });
+
+  it('R71: keeps nothing of the URL that a state was cut out of', () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const used = new UsedStates();
+    const code = 'x'.repeat(16_000);
+    const stateOf = (i: number) => Buffer.from(`/oauth/code=${code}&state=${String(i).padStart(32, '0')}`).toString();
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 2000; i++) used.add(stateOf(i).slice(-32), Date.now() + 10 * minutes);
+    collect();
+    // With the URLs it would be 32 MB.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(8_000_000);
+    expect(used.has(stateOf(1999).slice(-32))).toBe(true);
   });
 
   it('R71: forgets what has expired, and then only', () => {
