@@ -9,7 +9,7 @@ import type { HTTPProxy, ProxyTo } from './proxy.ts';
  * Loaded with the first request: it takes four times as long as all the rest, and an application may never need it.
  * Bun has an "undici" of its own, without Client; by its file it finds the one that is installed.
  */
-const undici = (): typeof Undici => require('undici/index.js');
+export const undici = (): typeof Undici => require('undici/index.js');
 
 /**
  * Whether a test framework's clock is in the place of `setImmediate`: undici waits for that before it uses a connection

@@ -4,7 +4,7 @@
  */
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { type Connection, type Connections, connectionsOf } from './connections.ts';
+import { type Connection, type Connections, connectionsOf, undici } from './connections.ts';
 import { PowerFolderError, serverAnswer } from './errors.ts';
 import { connectionError, errorCode, named, ProxyError, redirectRefused } from './exchange-errors.ts';
 import { bare, own } from './json.ts';
@@ -57,6 +57,8 @@ const largestBody = 256 * 1024;
  * or `not_json` for a body that is not UTF-8.
  */
 export function exchange(message: HTTPRequest, transport: Transport): Promise<HTTPResponse> {
+  // Before the clock starts: loading it takes a while on a slow machine, which is not the server's.
+  undici();
   return new Promise((resolve, reject) => new Exchange(message, transport, resolve, reject).attempt());
 }
 
