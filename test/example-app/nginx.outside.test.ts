@@ -160,7 +160,10 @@ describeWith('nginx', 'redis-server')('nginx in front of two instances', () => {
     expect([account.status, account.url]).toEqual([200, `${url}/account`]);
     expect(account.text).toContain('translate="no">Ada</h1>');
     expect(account.headers['strict-transport-security']).toBe('max-age=31536000');
-    const [cookie = ''] = [account.headers['set-cookie'] ?? []].flat();
+    const consent = await browser.visit(`${url}/auth/powerfolder`);
+    const allowed = await browser.submit(consent, 'Allow', {}, { follow: (to) => to.origin !== new URL(url).origin });
+    const signIn = await browser.stay(String(allowed.headers['location']));
+    const cookie = [signIn.headers['set-cookie'] ?? []].flat().find((line) => line.startsWith('__Host-session')) ?? '';
     expect(cookie.replace(/=s%3A[^;]+/, '=…').replace(/Expires=[^;]+/, 'Expires=…')).toBe(
       `__Host-session-${new URL(url).port}.app=…; Path=/; Expires=…; HttpOnly; Secure; SameSite=Lax`,
     );
