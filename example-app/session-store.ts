@@ -88,7 +88,10 @@ export class SessionStore extends Store {
     this.#read(id).then((data) => done(null, data), done);
   }
 
-  /** Fails with {@link SessionEnded} when the session, or the one that it is to take the place of, does not exist any more. */
+  /**
+   * Writes what has changed. Fails with {@link SessionEnded} when the session, or the one that it is to take the place of, does
+   * not exist any more.
+   */
   override set(id: string, data: SessionData, done: (error?: unknown) => void = () => {}): void {
     this.#write(id, data).then(() => done(), done);
   }

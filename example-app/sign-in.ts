@@ -10,6 +10,7 @@ import {
   PowerFolderStrategy,
   returnPath,
 } from 'passport-powerfolder';
+import type { Logger } from 'pino';
 import type { AppConfig } from './config.ts';
 import { languageOf, textsOf } from './language.ts';
 import { describeError } from './logging.ts';
@@ -107,7 +108,7 @@ export function signInURL(base: string, state: unknown): string {
 export function signInRoutes(
   config: AppConfig,
   authenticator: passport.Authenticator,
-  { sessionStore, users }: { sessionStore: SessionStore; users: Users },
+  { sessionStore, users, log }: { sessionStore: SessionStore; users: Users; log: Logger },
 ): Router {
   const base = config.basePath;
   const { limitStore } = sessionStore.storage;
@@ -122,6 +123,7 @@ export function signInRoutes(
     // One visitor has all addresses of an IPv6 network, by default a /56. Who has left already may have no address any more.
     keyGenerator: ({ ip }) => (ip === undefined ? 'unknown' : ipKeyGenerator(ip)),
     ...(limitStore && { store: limitStore }),
+    logger: log,
     handler: (req, res) => {
       req.log.warn({ event: 'sign-in refused', code: 'rate_limited' }, 'sign-in refused');
       const [title, message] = textsOf(res).errors.tooMany;

@@ -57,9 +57,11 @@ const largestBody = 256 * 1024;
  * or `not_json` for a body that is not UTF-8.
  */
 export function exchange(message: HTTPRequest, transport: Transport): Promise<HTTPResponse> {
-  // Before the clock starts: loading it takes a while on a slow machine, which is not the server's.
-  undici();
-  return new Promise((resolve, reject) => new Exchange(message, transport, resolve, reject).attempt());
+  return new Promise((resolve, reject) => {
+    // Before the clock starts: loading it takes a while on a slow machine, which is not the server's.
+    if (!own(transport, 'dispatcher')) undici();
+    new Exchange(message, transport, resolve, reject).attempt();
+  });
 }
 
 /** An exchange, in undici's events, as its `request` makes a stream of each answer, which takes twice the time. */

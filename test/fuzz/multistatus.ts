@@ -5,7 +5,7 @@ import { WebDAV } from '../../example-app/webdav.ts';
 import { WebDAVError } from '../../example-app/webdav-error.ts';
 import { signedIn, startExample } from '../support/example.ts';
 import { startWebDAVStub } from '../support/webdav-stub-server.ts';
-import { changed, type FuzzProperty, holds, must, secretsIn, Tally, type TextChange } from './property.ts';
+import { changed, type FuzzProperty, holds, must, secretsIn, Tally, type TextChange, textChange } from './property.ts';
 
 const names = ['Shared', 'a b'];
 const place = '/pf/webdav/Shared/a%20b/';
@@ -126,40 +126,37 @@ const described: fc.Arbitrary<Described> = fc.record({
 });
 /** Far more than the most of 256 KiB: that is noticed at the end of a chunk, so just above it chance decides. */
 const endless = 'y'.repeat(600_000);
-const change: fc.Arbitrary<TextChange> = fc.record({
-  at: part,
-  remove: fc.nat(12),
-  insert: fc.constantFrom(
-    ...[
-      '',
-      '<',
-      '>',
-      '&',
-      '"',
-      '\0',
-      ']]>',
-      '<![CDATA[',
-      '<!--',
-      '-->',
-      '&x;',
-      '&i;',
-      '&#0;',
-      '&#xD800;',
-      '&#x2f;',
-      '\ufffd',
-    ],
-    ...[
-      '<D:response>',
-      '</D:response>',
-      '<D:href>/pf/webdav/Shared/x</D:href>',
-      ' xmlns:D="x"',
-      ' xmlns="DAV:"',
-      '<?xml?>',
-      '<?pi ',
-    ],
-    ...['<x>'.repeat(80), endless, '<D:href xmlns:D="urn:x">', '<!DOCTYPE a>', '&amp;', '&#38;', '</D:multistatus>'],
-  ),
-});
+const change = textChange(
+  12,
+  ...[
+    '',
+    '<',
+    '>',
+    '&',
+    '"',
+    '\0',
+    ']]>',
+    '<![CDATA[',
+    '<!--',
+    '-->',
+    '&x;',
+    '&i;',
+    '&#0;',
+    '&#xD800;',
+    '&#x2f;',
+    '\ufffd',
+  ],
+  ...[
+    '<D:response>',
+    '</D:response>',
+    '<D:href>/pf/webdav/Shared/x</D:href>',
+    ' xmlns:D="x"',
+    ' xmlns="DAV:"',
+    '<?xml?>',
+    '<?pi ',
+  ],
+  ...['<x>'.repeat(80), endless, '<D:href xmlns:D="urn:x">', '<!DOCTYPE a>', '&amp;', '&#38;', '</D:multistatus>'],
+);
 /** A billion of them, were they resolved. */
 const lol = `<!DOCTYPE x [<!ENTITY lol "lol">${[...'abcdefghi'].map((name, index, all) => `<!ENTITY ${name} "${`&${all[index - 1] ?? 'lol'};`.repeat(10)}">`).join('')}]>`;
 const listings: fc.Arbitrary<Listing> = fc.record({

@@ -54,6 +54,14 @@ export function secretsIn(text: string, secrets: Record<string, string>, width =
 /** A change of a text that knows nothing of what it means; `at` is a part of its length. */
 export type TextChange = { at: number; remove: number; insert: string };
 
+export function textChange(mostRemoved: number, ...inserts: string[]): fc.Arbitrary<TextChange> {
+  return fc.record({
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    remove: fc.nat(mostRemoved),
+    insert: fc.constantFrom(...inserts),
+  });
+}
+
 export function changed(text: string, changes: TextChange[]): string {
   return changes.reduce((before, { at, remove, insert }) => {
     const start = Math.floor(at * before.length);

@@ -73,8 +73,7 @@ describe('README', () => {
     const { files } = JSON.parse(text('package.json')) as { files: string[] };
     const always = ['README.md', 'LICENSE'];
     const isPacked = (path: string) =>
-      [...files, ...always].some((entry) => path === entry || path.startsWith(`${entry}/`)) &&
-      !files.includes(`!${path}`);
+      [...files, ...always].some((entry) => path === entry || path.startsWith(`${entry}/`));
     const dead: string[] = [];
     for (const page of pages) {
       for (const [, link = ''] of text(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {

@@ -105,7 +105,7 @@ describe('the packed package', () => {
     expect([...files].sort()).toEqual(
       [
         ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'],
-        ...readdirSync(join(repository, 'docs')).flatMap((file) => (file === 'home.png' ? [] : [`docs/${file}`])),
+        ...readdirSync(join(repository, 'docs')).map((file) => `docs/${file}`),
         ...scripts,
         ...exampleFiles(),
         ...typesReached('dist/index.d.ts', 'dist/testing/index.d.ts'),

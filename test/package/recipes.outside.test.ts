@@ -10,6 +10,7 @@ import { describeWith } from '../support/programs.ts';
 import { blocksOf, recipe } from '../support/recipes.ts';
 import { type Redis, startRedis } from '../support/redis.ts';
 import { newTokens, startWithTokens } from '../support/simulated-sign-in.ts';
+import { until } from '../support/until.ts';
 
 const page = 'docs/tokens.md';
 type Keeper = PowerFolderTokenKeeper<string>;
@@ -104,7 +105,7 @@ describeWith('redis-server', 'redis-cli')('in Redis, with a lock', () => {
   });
   afterAll(() => redis?.close());
 
-  it('tokens are refreshed once by two processes, and a deleted user stays deleted', async () => {
+  it('tokens are refreshed once by two processes; a deleted user stays deleted, and newer tokens stay', async () => {
     const { redisKeeper } = recipe<{ redisKeeper(client: PowerFolderClient, redis: unknown): Keeper }>(
       page,
       'redisKeeper',
@@ -124,6 +125,20 @@ describeWith('redis-server', 'redis-cli')('in Redis, with a lock', () => {
     await connection.del('powerfolder:ada');
     await expect(use).rejects.toMatchObject({ code: 'sign_in_again' });
     expect(await connection.keys('*')).toEqual([]);
+    // Signed in again while a refresh is on its way.
+    const { keep } = recipe<{ keep(redis: unknown, userID: string, tokens: PowerFolderTokens): Promise<unknown> }>(
+      page,
+      'redisKeeper',
+    );
+    await keep(connection, 'ada', await expiredTokens());
+    const newer = { ...(await expiredTokens()), expiresAt: Date.now() + 3_600_000 };
+    server.failNext('refresh', { drip: { everyMs: 4 } });
+    const before = refreshes();
+    const late = keepers[0]?.use('ada', propfind);
+    await until(() => refreshes() > before);
+    await keep(connection, 'ada', newer);
+    expect((await late)?.status).toBe(207);
+    expect(JSON.parse((await connection.get('powerfolder:ada')) ?? '')).toEqual(newer);
     connection.destroy();
   });
 });
